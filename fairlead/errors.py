@@ -1,0 +1,69 @@
+"""Everything Fairlead raises on purpose.
+
+    FairleadError            code "internal"       exit 1
+    ├── InputError           code "bad_input"      exit 2   the caller's input: empty, too long, malformed
+    │   ├── NotFound         code "not_found"      exit 2   no such thread, trace, tool, collection
+    │   └── ThreadBusy       code "thread_busy"    exit 2   this thread already has a run in progress
+    ├── SettingsError        code "settings"       exit 3   fairlead.toml, environment, storage folder, schema versions
+    ├── Refused              code "refused"        exit 4   policy, guard or authentication said no
+    └── Unavailable          code "unavailable"    exit 5   a dependency is down, locked or full; may pass by itself
+
+Each carries a `message` (what is wrong, names quoted) and a `hint` (what to do next).
+"""
+
+from typing import ClassVar
+
+
+class FairleadError(Exception):
+    """Something Fairlead could not do; `exit_code` is the command line's exit status for it."""
+
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = 1
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "", trace_id: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.trace_id = trace_id
+
+
+class InputError(FairleadError):
+    """The caller's input cannot be used; nothing was changed."""
+
+    code = "bad_input"
+    exit_code = 2
+
+
+class NotFound(InputError):
+    """The named thing does not exist, or belongs to somebody else."""
+
+    code = "not_found"
+
+
+class ThreadBusy(InputError):
+    """A second question on a thread whose run is still going."""
+
+    code = "thread_busy"
+
+
+class SettingsError(FairleadError):
+    """The configuration cannot work as it stands."""
+
+    code = "settings"
+    exit_code = 3
+
+
+class Refused(FairleadError):
+    """Policy, a guard or authentication said no."""
+
+    code = "refused"
+    exit_code = 4
+
+
+class Unavailable(FairleadError):
+    """A dependency is unreachable, locked or full; trying again later may help."""
+
+    code = "unavailable"
+    exit_code = 5
+    transient = True

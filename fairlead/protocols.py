@@ -1,0 +1,146 @@
+"""What a model, planner, answerer, embedder, searcher and tool catalog must do; no code."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fairlead.decisions import AnyDecision, View
+from fairlead.schema import (
+    CollectionInfo,
+    Draft,
+    Json,
+    Principal,
+    SearchMode,
+    SearchResult,
+    ToolCall,
+    ToolOutput,
+    ToolSpec,
+    Usage,
+)
+
+if TYPE_CHECKING:  # numpy costs 60 ms to import and is needed here for one annotation
+    from numpy import float32
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message of a model request."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a model is asked. `output_schema` asks for JSON of that JSON Schema."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    output_schema: Mapping[str, Json] | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    deadline: float | None = None
+    """Seconds left."""
+    extra: Mapping[str, Json] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """What a model returned."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+    finish_reason: str = "stop"
+    model: str = ""
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """A piece of a streamed completion; the last one carries `completion`."""
+
+    text: str = ""
+    completion: Completion | None = None
+
+
+class Model(Protocol):
+    """A chat model."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def complete(self, request: Request) -> Completion: ...
+
+    def stream(self, request: Request) -> AsyncIterator[Delta]: ...
+
+
+class Planner(Protocol):
+    """Chooses the next hop. May return a mapping of a decision's fields instead of the decision."""
+
+    async def plan(self, view: View) -> AnyDecision: ...
+
+
+class Answerer(Protocol):
+    """Writes the answer from guarded values only."""
+
+    async def answer(self, view: View) -> Draft: ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors."""
+
+    @property
+    def identity(self) -> str:
+        """Name, revision and dimension: vectors of two identities are never compared."""
+        ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> "NDArray[float32]":
+        """Shape (len(texts), dimension), float32, each row of length 1. Blocks: call in a thread."""
+        ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+
+class Searcher(Protocol):
+    """Finds stored text for one tenant; never crosses it."""
+
+    async def search(
+        self,
+        query: str,
+        *,
+        principal: Principal,
+        collection: str = "default",
+        k: int = 8,
+        mode: SearchMode = "hybrid",
+        filters: Mapping[str, Json] | None = None,
+        as_of: datetime | str | None = None,
+    ) -> SearchResult: ...
+
+    async def collections(self, tenant: str) -> tuple[CollectionInfo, ...]: ...
+
+    async def text(
+        self, *, tenant: str, collection: str, document_id: str, version: str, start: int, end: int
+    ) -> str | None:
+        """The stored text's code points `start` to `end`, verbatim; None when that version is gone."""
+        ...
+
+
+class ToolCatalog(Protocol):
+    """A set of tools that can be listed and called."""
+
+    def specs(self) -> Sequence[ToolSpec]: ...
+
+    async def call(self, call: ToolCall, principal: Principal, *, seconds: float) -> ToolOutput:
+        """Runs one call. A failing tool is an output with `error`, not an exception."""
+        ...
