@@ -1,12 +1,12 @@
 """Everything Fairlead raises on purpose.
 
-    FairleadError            code "internal"       exit 1
-    ├── InputError           code "bad_input"      exit 2   the caller's input: empty, too long, malformed
-    │   ├── NotFound         code "not_found"      exit 2   no such thread, trace, tool, collection
-    │   └── ThreadBusy       code "thread_busy"    exit 2   this thread already has a run in progress
-    ├── SettingsError        code "settings"       exit 3   fairlead.toml, environment, storage folder, schema versions
-    ├── Refused              code "refused"        exit 4   policy, guard or authentication said no
-    └── Unavailable          code "unavailable"    exit 5   a dependency is down, locked or full; may pass by itself
+    FairleadError        "internal"     exit 1
+    ├── InputError       "bad_input"    exit 2   empty, too long, malformed; nothing was changed
+    │   ├── NotFound     "not_found"    exit 2   no such thread, trace, tool, collection
+    │   └── ThreadBusy   "thread_busy"  exit 2   this thread already has a run in progress
+    ├── SettingsError    "settings"     exit 3   settings file, environment, storage folder, schemas
+    ├── Refused          "refused"      exit 4   policy, guard or authentication said no
+    └── Unavailable      "unavailable"  exit 5   a dependency is down, locked or full; may pass
 
 Each carries a `message` (what is wrong, names quoted) and a `hint` (what to do next).
 """

@@ -106,7 +106,7 @@ class Embedder(Protocol):
     def dimension(self) -> int: ...
 
     def embed(self, texts: Sequence[str]) -> "NDArray[float32]":
-        """Shape (len(texts), dimension), float32, each row of length 1. Blocks: call in a thread."""
+        """Shape (len(texts), dimension), float32, rows of length 1. Blocks: call in a thread."""
         ...
 
     def count_tokens(self, text: str) -> int: ...
@@ -132,7 +132,7 @@ class Searcher(Protocol):
     async def text(
         self, *, tenant: str, collection: str, document_id: str, version: str, start: int, end: int
     ) -> str | None:
-        """The stored text's code points `start` to `end`, verbatim; None when that version is gone."""
+        """The stored text's code points `start` to `end`, verbatim; None where it is gone."""
         ...
 
 
@@ -141,6 +141,18 @@ class ToolCatalog(Protocol):
 
     def specs(self) -> Sequence[ToolSpec]: ...
 
-    async def call(self, call: ToolCall, principal: Principal, *, seconds: float) -> ToolOutput:
-        """Runs one call. A failing tool is an output with `error`, not an exception."""
+    async def call(
+        self,
+        call: ToolCall,
+        principal: Principal,
+        *,
+        seconds: float,
+        run_id: str = "",
+        hop: int = 0,
+    ) -> ToolOutput:
+        """Runs one call. A failing tool is an output with `error`, not an exception.
+
+        `run_id` and `hop` name the place in a run, so that a call with an effect is never made
+        twice when the run is resumed.
+        """
         ...

@@ -214,6 +214,8 @@ class ToolOutput:
     data: Json = None
     error: str = ""
     """Why the call failed, in words for the planner and the user; empty when it did not."""
+    refused: bool = False
+    """True when the policy refused the call; `error` says why."""
     ms: float = 0.0
     returns: Literal["untrusted", "first_party"] = "untrusted"
     replayed: bool = False

@@ -182,7 +182,8 @@ def _settled(values: dict[str, Any], origins: Mapping[str, str], file: Path | No
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+        first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
         raise _complaint(first, origins) from error
     root = file.parent if file else Path.cwd()
     path = root / settings.storage.path.expanduser()

@@ -1,1 +1,20 @@
-""""""
+"""Spans of every hop: started by hand, stored locally, read back as a tree."""
+
+from fairlead.tracing import names
+from fairlead.tracing.reader import TraceReader
+from fairlead.tracing.spans import Span, SpanLink, Tracing
+from fairlead.tracing.store import SpanStore
+from fairlead.tracing.trace import SpanRow, Trace, TraceSummary, traces_document
+
+__all__ = [
+    "Span",
+    "SpanLink",
+    "SpanRow",
+    "SpanStore",
+    "Trace",
+    "TraceReader",
+    "TraceSummary",
+    "Tracing",
+    "names",
+    "traces_document",
+]

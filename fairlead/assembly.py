@@ -1,0 +1,91 @@
+"""Puts an assistant together from its settings; the one place that knows every room."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fairlead.agents import EmbeddedPlanner, ExtractiveAnswerer, ModelAnswerer
+from fairlead.protocols import Answerer, Embedder, Model, Planner
+from fairlead.retrieval import Library
+from fairlead.schema import Principal
+from fairlead.serving import LangChainModel, langchain_class, open_embedder
+from fairlead.settings import Settings
+from fairlead.storage import Leases
+from fairlead.tools import BUILTINS, Journal, Toolbox
+from fairlead.tracing import SpanStore, Tracing
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from opentelemetry.trace import TracerProvider
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings,
+    *,
+    tools: Iterable[object],
+    model: "Model | BaseChatModel | None",
+    planner: Planner | None,
+    principal: Principal | None,
+    tracer_provider: "TracerProvider | None",
+) -> AsyncIterator[dict[str, Any]]:
+    """The keyword arguments of an `Assistant`; everything opened is closed with the block."""
+    root = settings.storage.path
+    embedder = open_embedder(settings.retrieval.embedder)
+    warming = asyncio.get_running_loop().run_in_executor(None, _warm, embedder)
+    # After the embedder began to load: its work and this import overlap.
+    from fairlead.graphs import Checkpoints, Parts, build_machine  # noqa: PLC0415
+
+    store = SpanStore(root / "traces.db") if settings.telemetry.store == "local" else None
+    tracing = Tracing(
+        provider=tracer_provider, store=store, content=settings.telemetry.content == "spans"
+    )
+    journal = Journal(root / "journal.db")
+    toolbox = Toolbox([*BUILTINS, *tools], settings, journal)
+    library = Library(root / "knowledge", embedder, settings)
+    checkpoints = Checkpoints(root / "runs.db", principal=principal)
+    parts = Parts(
+        planner=planner or EmbeddedPlanner(embedder),
+        answerer=_answerer(settings, model, embedder),
+        searcher=library,
+        tools=toolbox,
+        tracing=tracing,
+        settings=settings,
+        principal=principal,
+    )
+    await warming
+    try:
+        yield {
+            "parts": parts,
+            "checkpoints": checkpoints,
+            "machine": build_machine(parts, checkpoints),
+            "library": library,
+            "toolbox": toolbox,
+            "leases": Leases.at(root / "threads.lock"),
+        }
+    finally:
+        await library.close()
+        checkpoints.close()
+        journal.close()
+        tracing.close()
+
+
+def _warm(embedder: Embedder | None) -> None:
+    if embedder is not None:
+        embedder.embed(["ready"])
+
+
+def _answerer(
+    settings: Settings, model: "Model | BaseChatModel | None", embedder: Embedder | None
+) -> Answerer:
+    """The model that was given, else the configured one, else the embedded answerer."""
+    if model is None and settings.model.provider != "embedded":
+        model = langchain_class(settings.model.provider, settings.model.options)
+    if model is None:
+        return ExtractiveAnswerer(embedder)
+    return ModelAnswerer(model if _is_model(model) else LangChainModel(model))
+
+
+def _is_model(model: object) -> bool:
+    return callable(getattr(model, "complete", None)) and callable(getattr(model, "stream", None))

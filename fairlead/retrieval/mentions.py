@@ -1,0 +1,64 @@
+"""What a question names outright: a source, or a day."""
+
+import re
+from pathlib import PurePosixPath
+
+from fairlead.retrieval.analysis import STOP_WORDS
+
+BONUS = 0.3
+"""Added to the fused score of what the question names: a bonus, never a filter."""
+
+_MONTHS = (
+    "january february march april may june july august september october november december"
+).split()
+_NAMES = "|".join((*_MONTHS, *(month[:3] for month in _MONTHS), "sept"))
+_ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
+_MONTH_DAY = re.compile(rf"\b({_NAMES})\.? (\d{{1,2}})(?:st|nd|rd|th)?(?:,? (\d{{4}}))?\b")
+_DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.)? ({_NAMES})\.?(?:,? (\d{{4}}))?\b")
+_PLAIN = re.compile(r"[\W_]+")
+
+
+class Mentions:
+    """The sources and days that one question names."""
+
+    def __init__(self, question: str) -> None:
+        self._written = question
+        self._plain = f" {_spaced(question)} "
+        self._days = _days(question.lower())
+
+    def bonus(self, source: str, published_at: str) -> float:
+        """`BONUS` where the question names this source or the day it was published, else 0."""
+        named = self._names(source) or any(published_at[:10].endswith(day) for day in self._days)
+        return BONUS if named else 0.0
+
+    def _names(self, source: str) -> bool:
+        """By file name with its ending, or by a name of two words or with a capital inside."""
+        path = PurePosixPath(source)
+        if path.suffix and path.name.lower() in self._written.lower():
+            return True
+        name = path.stem if path.suffix else source
+        said = _spaced(name)
+        if f" {said} " not in self._plain:
+            return False
+        distinctive = [word for word in said.split() if word not in STOP_WORDS]
+        proper = name[:1].isupper() and re.search(rf"\b{re.escape(name)}\b", self._written)
+        return len(distinctive) > 1 or bool(proper)
+
+
+def _spaced(text: str) -> str:
+    return _PLAIN.sub(" ", text).strip().lower()
+
+
+def _days(question: str) -> set[str]:
+    """Days as `2026-03-01`, or `-03-01` where the question leaves the year out."""
+    found = {"-".join(parts) for parts in _ISO.findall(question)}
+    for month, day, year in _MONTH_DAY.findall(question):
+        found.add(_day(year, month, day))
+    for day, month, year in _DAY_MONTH.findall(question):
+        found.add(_day(year, month, day))
+    return found
+
+
+def _day(year: str, month: str, day: str) -> str:
+    number = next(n for n, name in enumerate(_MONTHS, start=1) if name.startswith(month[:3]))
+    return f"{year}-{number:02d}-{int(day):02d}"

@@ -1,0 +1,312 @@
+"""Checkpoints in SQLite, written on the event loop, one row per superstep.
+
+A row holds the channels that changed, and for the others the number of the row that holds them, so
+a step costs what it adds, not what the thread holds.
+A thread belongs to its tenant: every row is keyed by both, and a config
+without a principal is refused.
+
+The writes of a single finished task are held back for `GRACE_SECONDS`, since the checkpoint that
+supersedes them nearly always follows at once; interrupts and errors are written immediately.
+"""
+
+import asyncio
+import random
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_metadata,
+)
+
+from fairlead.graphs.principal import principal_of
+from fairlead.graphs.values import Values
+from fairlead.schema import Principal
+from fairlead.storage import open_database, plainly
+
+GRACE_SECONDS = 0.02
+THREADS_REMEMBERED = 1000
+_MIGRATIONS = (
+    """
+    CREATE TABLE checkpoint(
+        seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, thread TEXT NOT NULL, ns TEXT NOT NULL,
+        id TEXT NOT NULL, parent TEXT, body BLOB NOT NULL);
+    CREATE UNIQUE INDEX checkpoint_place ON checkpoint(tenant, thread, ns, id);
+    CREATE TABLE pending(
+        tenant TEXT, thread TEXT, ns TEXT, id TEXT, task TEXT, position INTEGER, path TEXT,
+        name TEXT, type TEXT, value BLOB,
+        PRIMARY KEY(tenant, thread, ns, id, task, position)) WITHOUT ROWID;
+    """,
+)
+_Key = tuple[str, str, str]
+
+
+class Checkpoints(BaseCheckpointSaver[str]):
+    """A LangGraph saver on one SQLite file; survives `kill -9` at any moment."""
+
+    def __init__(self, path: Path, *, principal: Principal | None = None) -> None:
+        super().__init__(serde=Values())
+        self._path = path
+        self._principal = principal
+        self._lock = threading.RLock()
+        self._db = open_database(path, _MIGRATIONS)
+        self._held: dict[tuple[_Key, str], list[tuple[Any, ...]]] = {}
+        self._waiting = False
+        self._last: dict[_Key, tuple[str, dict[str, int]]] = {}
+        """The newest checkpoint of a thread written here, and which row holds each channel."""
+
+    def close(self) -> None:
+        with self._lock:
+            self._flush()
+            self._db.close()
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        key, wanted = self._key(config), config["configurable"].get("checkpoint_id")
+        with self._lock, plainly(self._path):
+            self._flush()
+            row = self._db.execute(
+                "SELECT id, parent, body FROM checkpoint WHERE tenant=? AND thread=? AND ns=?"
+                f" {'AND id=?' if wanted else ''} ORDER BY id DESC LIMIT 1",
+                (*key, wanted) if wanted else key,
+            ).fetchone()
+            return self._tuple(key, config, row) if row else None
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Newest first. A config is required: listing every tenant's threads is not offered."""
+        if config is None:
+            raise ValueError("list() needs a config with a thread_id and a principal")
+        key = self._key(config)
+        until = before["configurable"].get("checkpoint_id") if before else None
+        with self._lock, plainly(self._path):
+            self._flush()
+            rows = self._db.execute(
+                "SELECT id, parent, body FROM checkpoint WHERE tenant=? AND thread=? AND ns=?"
+                " AND (? IS NULL OR id < ?) ORDER BY id DESC",
+                (*key, until, until),
+            ).fetchall()
+        found = 0
+        for row in rows:
+            with self._lock:
+                item = self._tuple(key, config, row)
+            if all(item.metadata.get(k) == v for k, v in (filter or {}).items()):
+                yield item
+                found += 1
+            if limit is not None and found >= limit:
+                return
+
+    def _tuple(self, key: _Key, config: RunnableConfig, row: tuple[Any, ...]) -> CheckpointTuple:
+        at, parent, packed = row
+        body = self._unpacked(packed)
+        values = {}
+        for name in body["checkpoint"]["channel_versions"]:
+            held = body["changed"].get(name) or self._elsewhere(body["homes"].get(name), name)
+            if held:
+                values[name] = self.serde.loads_typed((held[0], held[1]))
+        pending = self._db.execute(
+            "SELECT task, name, type, value FROM pending WHERE tenant=? AND thread=? AND ns=?"
+            " AND id=? ORDER BY path, task, position",
+            (*key, at),
+        ).fetchall()
+        return CheckpointTuple(
+            config=self._at(config, key, at),
+            checkpoint=cast(Checkpoint, {**body["checkpoint"], "channel_values": values}),
+            metadata=body["metadata"],
+            parent_config=self._at(config, key, parent) if parent else None,
+            pending_writes=[(t, n, self.serde.loads_typed((kind, v))) for t, n, kind, v in pending],
+        )
+
+    def _unpacked(self, packed: bytes) -> dict[str, Any]:
+        body: dict[str, Any] = self.serde.loads_typed(("msgpack", packed))
+        return body
+
+    def _elsewhere(self, seq: int | None, name: str) -> Sequence[Any] | None:
+        """A channel's type and bytes, from the row that holds them."""
+        row = self._db.execute("SELECT body FROM checkpoint WHERE seq=?", (seq,)).fetchone()
+        held: Sequence[Any] | None = self._unpacked(row[0])["changed"].get(name) if row else None
+        return held
+
+    def _homes(self, key: _Key, parent: str | None) -> dict[str, int]:
+        """Which row holds each channel of the checkpoint `parent`."""
+        if parent is None:
+            return {}
+        known = self._last.get(key)
+        if known and known[0] == parent:
+            return known[1]
+        row = self._db.execute(
+            "SELECT seq, body FROM checkpoint WHERE tenant=? AND thread=? AND ns=? AND id=?",
+            (*key, parent),
+        ).fetchone()
+        if row is None:
+            return {}
+        body = self._unpacked(row[1])
+        return {**body["homes"], **dict.fromkeys(body["changed"], row[0])}
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        key, parent = self._key(config), config["configurable"].get("checkpoint_id")
+        bare = dict(checkpoint)
+        values = cast(dict[str, Any], bare.pop("channel_values"))
+        changed = {n: self.serde.dumps_typed(values[n]) for n in new_versions if n in values}
+        with self._lock, plainly(self._path):
+            homes = {n: h for n, h in self._homes(key, parent).items() if n not in new_versions}
+            body = {
+                "checkpoint": bare,
+                "metadata": get_checkpoint_metadata(config, metadata),
+                "changed": changed,
+                "homes": homes,
+            }
+            row = self._db.execute(
+                "INSERT OR REPLACE INTO checkpoint(tenant, thread, ns, id, parent, body)"
+                " VALUES(?,?,?,?,?,?)",
+                (*key, checkpoint["id"], parent, self.serde.dumps_typed(body)[1]),
+            ).lastrowid
+            self._held.pop((key, parent or ""), None)  # this checkpoint says all they said
+            self._remember(key, checkpoint["id"], {**homes, **dict.fromkeys(changed, row or 0)})
+        return self._at(config, key, checkpoint["id"])
+
+    def _remember(self, key: _Key, at: str, homes: dict[str, int]) -> None:
+        self._last.pop(key, None)
+        self._last[key] = (at, homes)
+        if len(self._last) > THREADS_REMEMBERED:
+            del self._last[next(iter(self._last))]
+
+    def put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        key, at = self._key(config), config["configurable"]["checkpoint_id"]
+        rows = [
+            (*key, at, task_id, WRITES_IDX_MAP.get(name, n), task_path, name, value)
+            for n, (name, value) in enumerate(writes)
+        ]
+        with self._lock:
+            self._held.setdefault((key, at), []).extend(rows)
+            if any(name in WRITES_IDX_MAP for name, _ in writes):
+                self._flush()
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Deletes the thread of the saver's own principal; others go through their own config."""
+        key = self._key({"configurable": {"thread_id": thread_id}})[:2]
+        with self._lock, plainly(self._path):
+            self._held = {k: v for k, v in self._held.items() if k[0][:2] != key}
+            self._last = {k: v for k, v in self._last.items() if k[:2] != key}
+            for table in ("checkpoint", "pending"):
+                self._db.execute(f"DELETE FROM {table} WHERE tenant=? AND thread=?", key)
+
+    def _flush(self) -> None:
+        """Writes what was held back and is not superseded."""
+        if not self._held:
+            return
+        held, self._held = self._held, {}
+        with plainly(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO pending VALUES(?,?,?,?,?,?,?,?,?,?)",
+                    [
+                        (*row[:-1], *self.serde.dumps_typed(row[-1]))
+                        for rows in held.values()
+                        for row in rows
+                    ],
+                )
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _flush_later(self) -> None:
+        self._waiting = False
+        with self._lock:
+            self._flush()
+
+    # --- the same, on the event loop -------------------------------------------------------------
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return self.get_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        for item in self.list(config, filter=filter, before=before, limit=limit):
+            yield item
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        return self.put(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        self.put_writes(config, writes, task_id, task_path)
+        if self._held and not self._waiting:
+            self._waiting = True
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._flush_later)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        self.delete_thread(thread_id)
+
+    # --- keys ------------------------------------------------------------------------------------
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """Ordered, and different on every branch of a forked thread."""
+        number = int(current.partition(".")[0]) if current else 0
+        return f"{number + 1:010}.{random.getrandbits(32):08x}"
+
+    def _key(self, config: RunnableConfig) -> _Key:
+        place = config["configurable"]
+        tenant = principal_of(config, self._principal).tenant
+        return tenant, str(place["thread_id"]), place.get("checkpoint_ns", "")
+
+    @staticmethod
+    def _at(config: RunnableConfig, key: _Key, at: str) -> RunnableConfig:
+        place = {"thread_id": key[1], "checkpoint_ns": key[2], "checkpoint_id": at}
+        who = config["configurable"].get("fairlead_principal")
+        if who is not None:
+            place["fairlead_principal"] = who
+        return {"configurable": place}

@@ -1,0 +1,26 @@
+"""What a machine is made of."""
+
+from dataclasses import dataclass, field
+
+from fairlead.graphs.journey import Journeys
+from fairlead.protocols import Answerer, Planner, Searcher, ToolCatalog
+from fairlead.schema import Principal
+from fairlead.settings import Settings
+from fairlead.tracing import Tracing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything the nodes use. The same parts may serve many runs at once."""
+
+    planner: Planner
+    answerer: Answerer
+    searcher: Searcher
+    tools: ToolCatalog
+    tracing: Tracing
+    settings: Settings = field(default_factory=Settings)
+    principal: Principal | None = None
+    """For runs whose config names none; None refuses them."""
+    agent: str = "fairlead"
+    """The agent's name on spans."""
+    journeys: Journeys = field(default_factory=Journeys)

@@ -1,0 +1,189 @@
+"""The end of a turn: write a draft, verify it, and say what the turn came to."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from langgraph.graph import END
+from langgraph.types import Command
+
+from fairlead.agents import verify as verify_draft
+from fairlead.decisions import AnyDecision, Ask, Stop
+from fairlead.graphs.journey import Journey
+from fairlead.graphs.nodes import Node, Outcome, hop_node, view_of
+from fairlead.graphs.parts import Parts
+from fairlead.graphs.state import HISTORY, Progress, State
+from fairlead.schema import Answer, Citation, Draft, Passage, Principal, Status, ToolCall, Turn
+from fairlead.tracing import names
+
+NO_ANSWER = "I could not find an answer that the sources support."
+
+
+def answer_node(parts: Parts) -> Node:
+    """Lets the answerer write, or passes on what the planner asks back or stops with."""
+
+    async def answer(state: State, journey: Journey, principal: Principal) -> State:
+        decision, progress = state["decision"], state["progress"]
+        if isinstance(decision, Ask):
+            return {"draft": Draft(text=decision.question, status="asking")}
+        if isinstance(decision, Stop):
+            return {"draft": Draft(text=decision.why, status="abstained")}
+        view = await view_of(parts, state, journey, principal)
+        try:
+            async with asyncio.timeout(journey.seconds_left):
+                with parts.tracing.attach(journey.hop or journey.root):
+                    draft = await parts.answerer.answer(view)
+        except TimeoutError:
+            limit = progress.limit or f"{journey.run.seconds:g} seconds"
+            return {
+                "draft": Draft(text="", status="abstained"),
+                "progress": replace(progress, limit=limit),
+            }
+        return {"draft": draft, "progress": replace(progress, usage=progress.usage + draft.usage)}
+
+    return hop_node(parts, "answer", answer)
+
+
+def verify_node(parts: Parts) -> Node:
+    """Accepts a draft and closes the turn, or sends it back once, then abstains."""
+
+    async def verify(state: State, journey: Journey, principal: Principal) -> Outcome:
+        draft, decision, progress = state["draft"], state["decision"], state["progress"]
+        assert draft is not None and decision is not None
+        wrong = ""
+        if draft.status == "answered":
+            view = await view_of(parts, state, journey, principal)
+            name, attributes = names.guardrail("verify", stage="output")
+            with parts.tracing.span(name, attributes, parent=journey.hop) as span:
+                verdict = verify_draft(draft, view)
+                wrong = verdict.reason if verdict.action != "allow" else ""
+                if not wrong:
+                    draft, wrong = await _quoted(parts, draft, view.passages, principal)
+                action = "block" if wrong else "allow"
+                span.set({names.GUARD_ACTION: action, names.GUARD_REASON: wrong})
+        if wrong and not progress.note and not progress.limit:
+            hop = journey.end_hop(decision, f"draft sent back: {wrong}")
+            sent_back = replace(progress, hops=(*progress.hops, hop), note=wrong)
+            return Command(update={"draft": None, "progress": sent_back}, goto="plan")
+        if wrong:
+            draft = Draft(text=NO_ANSWER, status="abstained", route=draft.route)
+            progress = replace(progress, warnings=(*progress.warnings, f"draft dropped: {wrong}"))
+        update = _closed(parts, state, journey, decision, progress, draft)
+        return Command(update=update, goto=END)
+
+    return hop_node(parts, "verify", verify)
+
+
+async def _quoted(
+    parts: Parts, draft: Draft, passages: Sequence[Passage], principal: Principal
+) -> tuple[Draft, str]:
+    """The draft with every document quote read again from the stored version it names."""
+    by_id = {passage.passage_id: passage for passage in passages}
+    citations: list[Citation] = []
+    for citation in draft.citations:
+        passage = by_id.get(citation.passage_id)
+        if citation.kind != "document" or passage is None:
+            citations.append(citation)
+            continue
+        at = passage.text.find(citation.quote)
+        quote = None
+        if at >= 0 and citation.quote:
+            start, end = passage.stored_span(at, at + len(citation.quote))
+            quote = await parts.searcher.text(
+                tenant=principal.tenant,
+                collection=passage.collection,
+                document_id=passage.document_id,
+                version=passage.version,
+                start=start,
+                end=end,
+            )
+        if quote is None:
+            return draft, f"the quote from {citation.source!r} is not in the stored document"
+        citations.append(replace(citation, quote=quote))
+    return replace(draft, citations=tuple(citations)), ""
+
+
+def _closed(
+    parts: Parts,
+    state: State,
+    journey: Journey,
+    decision: AnyDecision,
+    progress: Progress,
+    draft: Draft,
+) -> State:
+    status, text = _outcome(state, progress, draft)
+    hop = journey.end_hop(decision, _detail(status, draft))
+    run = journey.run
+    answer = Answer(
+        status=status,
+        text=text,
+        citations=draft.citations,
+        hops=(*progress.hops, hop),
+        route=draft.route,
+        usage=progress.usage,
+        warnings=tuple(dict.fromkeys((*progress.warnings, *draft.warnings))),
+        run_id=run.run_id,
+        thread_id=run.thread_id,
+        trace_id=journey.root.trace_id,
+        lineage_id=run.run_id,
+    )
+    _tell(journey, answer)
+    journey.root.set(
+        {names.STATUS: status, names.HOPS: len(answer.hops), names.ROUTE: draft.route.model}
+    )
+    parts.journeys.close(run.run_id)
+    turn = Turn(
+        question=state["question"],
+        answer=text,
+        status=status,
+        sources=tuple(dict.fromkeys(c.source or c.tool for c in draft.citations)),
+        tools=tuple(
+            ToolCall(tool=result.tool, arguments=result.arguments, call_id=result.call_id)
+            for result in state["known"].tool_results
+        ),
+    )
+    return {
+        "answer": answer,
+        "draft": None,
+        "progress": replace(progress, hops=answer.hops),
+        "history": (*state.get("history", ()), turn)[-HISTORY:],
+    }
+
+
+def _outcome(state: State, progress: Progress, draft: Draft) -> tuple[Status, str]:
+    """Status and text: a budget that ran out or a refusal is always said in words."""
+    refused = [r.error for r in state["known"].tool_results if r.refused]
+    if draft.status == "abstained" and refused:
+        return "refused", "\n".join(dict.fromkeys(refused))
+    if progress.limit:
+        said = f"Stopped early: the budget of {progress.limit} is used up."
+        known = draft.text if draft.status == "answered" else ""
+        return "partial", f"{known}\n\n{said}".strip()
+    return draft.status, draft.text or NO_ANSWER
+
+
+def _detail(status: Status, draft: Draft) -> str:
+    if not draft.citations:
+        return status
+    return f"{status}, {len(draft.citations)} citations"
+
+
+def _tell(journey: Journey, answer: Answer) -> None:
+    """The events of a finished answer; nothing is told before it is verified."""
+    if journey.listener is None:
+        return
+    for piece in _pieces(answer.text):
+        journey.emit("token", text=piece)
+    for citation in answer.citations:
+        journey.emit("citation", citation=citation)
+    journey.emit("usage", usage=answer.usage)
+    journey.emit("done", answer=answer)
+
+
+def _pieces(text: str) -> list[str]:
+    """The text in words, each with the white space behind it."""
+    pieces: list[str] = []
+    for part in text.splitlines(keepends=True):
+        words = part.split(" ")
+        pieces += [f"{word} " for word in words[:-1]] + [words[-1]]
+    return [piece for piece in pieces if piece]

@@ -1,0 +1,104 @@
+"""What the machine carries from node to node.
+
+`history` belongs to the thread and grows by one entry per turn; everything else belongs to the
+turn, and `admit` resets it.
+"""
+
+from typing import TypedDict
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fairlead.decisions import AnyDecision
+from fairlead.schema import (
+    Answer,
+    Draft,
+    Hit,
+    Hop,
+    Json,
+    Passage,
+    ToolOutput,
+    ToolResult,
+    Turn,
+    Usage,
+)
+
+HISTORY = 20
+"""Turns of a thread that a planner can look back on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One turn on one thread: whose it is and which trace began it."""
+
+    run_id: str
+    tenant: str
+    subject: str
+    thread_id: str
+    seconds: float
+    """Wall-clock budget; a run that is resumed after a crash gets it afresh."""
+    filters: dict[str, Json] | None = None
+    trace_id: str = ""
+    span_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What the turn has found out so far, all of it guarded."""
+
+    passages: tuple[Passage, ...] = ()
+    tool_results: tuple[ToolResult, ...] = ()
+    confidence: float = 0.0
+    """The best search confidence so far, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What the turn has done so far."""
+
+    hops: tuple[Hop, ...] = ()
+    usage: Usage = Usage()
+    warnings: tuple[str, ...] = ()
+    limit: str = ""
+    """Which budget ran out, in words; empty while none has."""
+    note: str = ""
+    """What verification found wrong with the first draft."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Untrusted values on their way from an action to the guard, and how the action went."""
+
+    hits: tuple[Hit, ...] = ()
+    outputs: tuple[ToolOutput, ...] = ()
+    confidence: float = 0.0
+    warnings: tuple[str, ...] = ()
+    detail: str = ""
+    limit: str = ""
+    calls: int = Field(default=0, ge=0)
+
+
+class Input(TypedDict):
+    """What the graph takes."""
+
+    question: str
+
+
+class Output(TypedDict):
+    """What the graph gives."""
+
+    answer: Answer
+
+
+class State(TypedDict, total=False):
+    """Every channel of the machine."""
+
+    question: str
+    run: Run
+    known: Known
+    progress: Progress
+    decision: AnyDecision | None
+    found: Found | None
+    draft: Draft | None
+    answer: Answer | None
+    history: tuple[Turn, ...]

@@ -1,0 +1,110 @@
+"""`kill -9` at random moments of a turn: nothing that was done is lost or done twice."""
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fairlead import Assistant
+from fairlead.errors import FairleadError, NotFound
+from fairlead.tracing import TraceReader
+
+WORKER = '''
+import asyncio, sys
+from pathlib import Path
+from fairlead import Assistant, Document, tool
+from fairlead.agents import ScriptedPlanner
+from fairlead.decisions import AnswerNow, Call, Retrieve
+from fairlead.schema import ToolCall
+from fairlead.serving import ScriptedModel
+
+folder = Path(sys.argv[1])
+
+@tool(effect="send")
+async def ship(parcel: int) -> str:
+    """Ships a parcel."""
+    with (folder / "shipped.txt").open("a") as log:
+        log.write(f"{parcel}\\n")
+    await asyncio.sleep(0.02)
+    return f"Parcel {parcel} was shipped."
+
+def script(view):
+    done = len(view.hops)
+    if done == 0:
+        return Retrieve(queries=("parcels",), reason="look")
+    if done <= 3:
+        return Call(calls=(ToolCall(tool="ship", arguments={"parcel": done}),), reason="ship")
+    return AnswerNow(reason="all shipped")
+
+def opened():
+    return Assistant.open(
+        {"storage": {"path": str(folder / "store")}, "retrieval": {"embedder": "none"},
+         "policy": {"allow": ["ship"]}},
+        tools=[ship], planner=ScriptedPlanner(script),
+        model=ScriptedModel(lambda request: "Parcel 3 was shipped [4]."))
+
+async def main():
+    async with opened() as assistant:
+        await assistant.ingest([Document(id="p", text="Parcels are shipped daily.")], tenant="acme")
+        print("ready", flush=True)
+        answer = await assistant.ask("Ship three parcels", tenant="acme", thread="t")
+        print("answered", answer.trace_id, answer.status, flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+'''
+
+
+def run_worker(script: Path, folder: Path, kill_after: float | None) -> list[str]:
+    """The worker's lines; it is killed `kill_after` seconds after it said it is ready."""
+    command = [sys.executable, str(script), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline().strip()]
+        assert lines == ["ready"]
+        if kill_after is not None:
+            time.sleep(kill_after)
+            child.send_signal(signal.SIGKILL)
+        lines += child.stdout.read().split("\n")
+    return lines
+
+
+def sound(folder: Path) -> None:
+    for path in (folder / "store").rglob("*.db"):
+        db = sqlite3.connect(path)
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",), path
+        db.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_killed_turn_is_finished_by_asking_again(tmp_path: Path, seed: int) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(WORKER)
+    said = run_worker(worker, tmp_path, random.Random(seed).uniform(0.0, 0.12))
+    sound(tmp_path)
+    answered = [line for line in said if line.startswith("answered")]
+    for line in answered:  # what was reported done is there
+        trace = TraceReader(tmp_path / "store" / "traces.db").trace(line.split()[1])
+        assert all(span.end_ns for span in trace.spans)
+    again = run_worker(worker, tmp_path, None)
+    assert any(line.startswith("answered") for line in again)
+    sound(tmp_path)
+    shipped = (tmp_path / "shipped.txt").read_text().split()
+    once = 2 if answered else 1  # a finished turn asked again is a new turn
+    assert all(shipped.count(parcel) <= once for parcel in ("1", "2", "3")), shipped
+
+
+async def test_resume_gives_the_answer_of_a_finished_run_again(tmp_path: Path) -> None:
+    values = {"storage": {"path": str(tmp_path)}, "retrieval": {"embedder": "none"}}
+    async with Assistant.open(values) as assistant:
+        answer = await assistant.ask("hello", tenant="acme", thread="t")
+        assert await assistant.resume("t", tenant="acme") == answer
+        with pytest.raises(NotFound):
+            await assistant.resume("t", tenant="other")
+        with pytest.raises(FairleadError):
+            await assistant.resume("t", {"x": None}, tenant="acme")  # type: ignore[dict-item]  # wrong on purpose

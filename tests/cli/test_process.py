@@ -1,0 +1,174 @@
+"""What only a process of its own shows: signals, pipes, full and read-only disks, company."""
+
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+SECONDS = 60
+WORDS = {"FAIRLEAD_RETRIEVAL__EMBEDDER": "none"}
+
+
+def ended(process: "subprocess.Popen[bytes]", stdin: bytes = b"") -> tuple[int, str, str]:
+    """Exit status, stdout and stderr."""
+    out, err = process.communicate(stdin, timeout=SECONDS)
+    return process.returncode, out.decode(), err.decode()
+
+
+def write_documents(folder: Path, count: int, words: int = 60) -> None:
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        text = " ".join(f"word{number * words + each}" for each in range(words))
+        (folder / f"{number}.md").write_text(f"# Page {number}\n\n{text}\n")
+
+
+def documents(start: Start) -> int:
+    status, out, err = ended(start("index", "ls", "--json", env=WORDS))
+    assert status == 0, err
+    return sum(each["documents"] for each in json.loads(out)["collections"])
+
+
+def test_a_question_of_a_megabyte_on_stdin(start: Start) -> None:
+    status, out, err = ended(start("ask", "-", "--json"), b"x" * 1_000_000)
+    assert status == 2
+    assert json.loads(out)["error"]["code"] == "bad_input"
+    assert "longer than 32,000 characters" in err and len(err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("stdin", "said"),
+    [
+        (b"", "the question is empty"),
+        (b" \n", "the question is empty"),
+        (b"what\x00ever", "NUL"),
+        (b"what\xffever", "not valid UTF-8 (byte 5)"),
+        ("é".encode() * 32_001, "32,001 characters"),
+    ],
+)
+def test_questions_on_stdin_that_are_none(start: Start, stdin: bytes, said: str) -> None:
+    status, out, err = ended(start("ask", "-"), stdin)
+    assert (status, out) == (2, "")
+    assert said in err and "Traceback" not in err
+
+
+def test_an_argument_that_is_not_utf8(start: Start) -> None:
+    status, out, _ = ended(start("ask", b"\xff", "--json"))  # the kernel passes bytes
+    assert status == 2
+    assert "not valid UTF-8" in json.loads(out)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["config", "schema"], ["config", "schema", "--json"], ["--help"], ["tools", "ls"]]
+)
+def test_a_reader_who_goes_away_is_no_failure(start: Start, arguments: list[str]) -> None:
+    with start(*arguments) as process:
+        process.stdout.close()
+        assert process.wait(SECONDS) == 0
+        assert process.stderr.read() == b""
+
+
+def test_interrupting_an_ingest_that_waits_for_stdin(start: Start, home: Path) -> None:
+    file = home / ".fairlead/knowledge/default/default.db"
+    with start("ingest", "-", env=WORDS) as process:
+        for number in range(40):  # one batch and a little
+            process.stdin.write(b'{"id": "%d", "text": "word%d"}\n' % (number, number))
+        process.stdin.flush()
+        _await(lambda: file.exists() and documents(start) > 0)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 130
+        assert process.stderr.read() == b"Interrupted.\n"
+    assert documents(start) == 32
+
+
+def test_interrupting_an_ingest_that_embeds(start: Start, home: Path) -> None:
+    write_documents(home / "docs", 400)
+    process = start("ingest", "docs")
+    _await(lambda: (home / ".fairlead/knowledge/default/default.db").exists())
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    status, _, err = ended(process)
+    assert (status, err) == (130, "Interrupted.\n")
+    assert ended(start("ingest", "docs", env=WORDS))[0] == 0
+    assert documents(start) == 400
+
+
+def test_two_processes_ingest_at_once(start: Start, home: Path) -> None:
+    for name in ("left", "right"):
+        write_documents(home / name, 100)
+    both = [start("ingest", name, "--json", env=WORDS) for name in ("left", "right")]
+    for process in both:
+        status, out, err = ended(process)
+        assert status == 0, err
+        assert json.loads(out)["documents"]["added"] == 100
+    assert documents(start) == 200
+    status, out, _ = ended(start("doctor", "--json", env=WORDS))
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert checks["collection default/default"]["status"] == "ok"
+
+
+def test_a_full_disk_loses_nothing(start: Start, home: Path) -> None:
+    write_documents(home / "docs", 20)
+    assert ended(start("ingest", "docs", env=WORDS))[0] == 0
+    write_documents(home / "more", 400)
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+
+    status, out, err = ended(start("ingest", "more", "--json", env=WORDS, preexec_fn=limited))
+    assert status == 5
+    assert json.loads(out)["error"]["code"] == "unavailable"
+    assert "default.db" in err and "Traceback" not in err
+    assert documents(start) >= 20
+    assert ended(start("ingest", "more", env=WORDS))[0] == 0
+    assert documents(start) == 420
+
+
+def may_mount() -> bool:
+    """True where a file system of our own can be mounted, as root in a container."""
+    unshare = shutil.which("unshare")
+    command = "mount -t tmpfs -o size=64k tmpfs /mnt"
+    return unshare is not None and (
+        subprocess.run([unshare, "-m", "sh", "-c", command], capture_output=True).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not may_mount(), reason="mounting is not permitted here")
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [("size=100k", 5, "no space left"), ("ro", 3, "cannot write")],
+)
+def test_a_storage_folder_on_a_bad_file_system(
+    start: Start, home: Path, options: str, status: int, said: str
+) -> None:
+    write_documents(home / "docs", 50)
+    (home / ".fairlead").mkdir()
+    script = home / "mounted.sh"
+    script.write_text(f'mount -t tmpfs -o {options} tmpfs "{home}/.fairlead" && exec "$@"\n')
+    under = ["unshare", "-m", "sh", str(script)]
+    ended_with, out, err = ended(start("ingest", "docs", "--json", env=WORDS, under=under))
+    assert ended_with == status, err
+    assert said in json.loads(out)["error"]["message"] and "Traceback" not in err
+
+
+def test_a_file_in_place_of_the_storage_folder(start: Start, home: Path) -> None:
+    write_documents(home / "docs", 1)
+    (home / ".fairlead").write_text("mine")
+    status, out, err = ended(start("ingest", "docs", "--json", env=WORDS))
+    assert status == 3
+    assert json.loads(out)["error"]["code"] == "settings"
+    assert ".fairlead" in err and "storage.path" in err
+    assert (home / ".fairlead").read_text() == "mine"
+
+
+def _await(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.05)
