@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from fairlead.agents import phrases
 from fairlead.agents.evidence import Evidence, gather
-from fairlead.agents.passages import quoted
-from fairlead.agents.questions import leans, parts, small_talk, standalone
+from fairlead.agents.quotations import quoted
+from fairlead.agents.questions import asked, small_talk
 from fairlead.agents.reports import Report, reported
 from fairlead.agents.results import terms
-from fairlead.agents.writing import Text
+from fairlead.agents.composition import Text
 from fairlead.decisions import View
 from fairlead.protocols import Embedder
 from fairlead.schema import Draft
@@ -68,21 +68,21 @@ class ExtractiveAnswerer:
         )
 
     def _parts(self, view: View) -> list[_Part]:
-        said = asked(view)
-        facts = terms(view.tool_results)
-        found = []
-        for question in said:
-            evidence = gather(
-                question, view.passages, self._embedder, focus=focus(question, view), facts=facts
+        questions = asked(view.question, view.history)
+        return [
+            _Part(
+                question=question.focus,
+                evidence=gather(
+                    question.text,
+                    view.passages,
+                    self._embedder,
+                    focus=question.focus,
+                    facts=terms(view.tool_results),
+                ),
+                report=reported(question.text, view.tool_results, several=len(questions) > 1),
             )
-            found.append(
-                _Part(
-                    question=question,
-                    evidence=evidence,
-                    report=reported(question, view.tool_results, said),
-                )
-            )
-        return found
+            for question in questions
+        ]
 
     def _write(self, text: Text, part: _Part, *, alone: bool) -> None:
         text.paragraph()
@@ -95,7 +95,7 @@ class ExtractiveAnswerer:
             report.write_context(text, chosen)
             for group in chosen:
                 group.write(text)
-        elif report.result is not None:
+        elif report.found:
             text.own(phrases.not_found(part.question))
             text.paragraph()
             report.write(text)

@@ -1,5 +1,6 @@
 """The sentences that the embedded answerer says itself; everything else it says is quoted."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +16,10 @@ TALK: Final = {
 }
 """Replies to pleasantries, by kind."""
 _NEAREST: Final = 3
+
+
+NOT_FOUND: Final = re.compile(r"I found no answer to “[^”]*”\.")
+"""What `not_found` says."""
 
 
 def not_found(question: str) -> str:

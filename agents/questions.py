@@ -41,7 +41,7 @@ _LEANS_FIRST: Final = re.compile(
 )
 _LEANS: Final = re.compile(
     r"\b(?:it|its|itself|they|them|their|theirs|those|these|this|that|one|ones|he|she|his|her|him|"
-    r"mine|there|same|former|latter|instead|otherwise|either|both|so)\b"
+    r"mine|there|same|former|latter|instead(?! of)|otherwise|either|both|so)\b"
 )
 _INNER: Final = re.compile(
     r"\b(?:this|that|these|those|her|his|their|its|one)\s+(?:[a-z][\w-]*\s+)?[a-z][\w-]{3,}"

@@ -115,11 +115,7 @@ def _chosen(supports: Sequence[Support]) -> list[Support]:
 def _alike(one: str, other: str) -> bool:
     """Whether two stretches say the same in nearly the same words."""
     left, right = set(stems(one)), set(stems(other))
-    return len(left & right) > 0.8 * min(len(left), len(right), default_of(left, right))
-
-
-def default_of(left: set[str], right: set[str]) -> int:
-    return max(1, min(len(left), len(right)))
+    return len(left & right) > 0.8 * max(1, min(len(left), len(right)))
 
 
 def _widened(passage: Passage, units: Sequence[Unit], room: int) -> tuple[list[Unit], int]:

@@ -71,6 +71,8 @@ def reported(question: str, results: Sequence[ToolResult], several: bool) -> Rep
     for result in results:
         if result.error or (several and not concerns(question, result)):
             continue
+        if tainted(result):
+            continue
         held = facts(result)
         if not held:
             answers = answers or answered_by_text(question, result)
@@ -80,6 +82,11 @@ def reported(question: str, results: Sequence[ToolResult], several: bool) -> Rep
         answers = answers or enough
         found.append((result, tuple(chosen)))
     return Report(found=tuple(found), answers=answers)
+
+
+def tainted(result: ToolResult) -> bool:
+    """Whether the text carries an instruction to an assistant: then nothing of it is quoted."""
+    return any(finding.kind == "instruction_like" for finding in result.findings)
 
 
 def concerns(question: str, result: ToolResult) -> bool:

@@ -63,8 +63,8 @@ def admit_hit(hit: Hit) -> Passage:
     """`hit` as a passage: text, title, headings, source and metadata cleaned and looked through.
 
     Findings count from the start of `hit.text`; one of another field has the span 0 to 0 and names
-    the field. Ids, version and position stay exactly as the store gave them. A `Passage` is returned
-    as it is.
+    the field. Ids, version and position stay exactly as the store gave them. A `Passage` comes
+    back as it is.
     """
     if isinstance(hit, Passage):
         return hit

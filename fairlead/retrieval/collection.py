@@ -49,11 +49,12 @@ class CollectionFile:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                _raise_generation(connection)
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk has rolled back already
+                    connection.execute("ROLLBACK")
                 raise
-            _raise_generation(connection)
-            connection.execute("COMMIT")
 
     def matrix(self, connection: sqlite3.Connection, identity: str) -> Matrix:
         """The live vectors of one embedder as the connection's transaction sees them."""

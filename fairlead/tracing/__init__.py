@@ -4,7 +4,7 @@ from fairlead.tracing import names
 from fairlead.tracing.reader import TraceReader
 from fairlead.tracing.spans import Span, SpanLink, Tracing
 from fairlead.tracing.store import SpanStore
-from fairlead.tracing.trace import SpanRow, Trace, TraceSummary, traces_document
+from fairlead.tracing.rows import SpanRow, Trace, TraceSummary, traces_document
 
 __all__ = [
     "Span",

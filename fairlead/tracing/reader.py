@@ -14,7 +14,7 @@ from fairlead.storage import open_database, plainly
 from fairlead.tracing import names
 from fairlead.tracing.spans import SpanLink
 from fairlead.tracing.store import MIGRATIONS, lease_name, leases_of
-from fairlead.tracing.trace import SpanRow, SpanStatus, Trace, TraceSummary
+from fairlead.tracing.rows import SpanRow, SpanStatus, Trace, TraceSummary
 
 _COLUMNS: Final = (
     "id, writer, trace_id, span_id, parent_id, root, run_id, tenant, name, kind, start_ns, end_ns,"
@@ -45,7 +45,8 @@ class TraceReader:
         trace_id, run_id = self._find(which.strip(), tenant)
         where, values = _of_tenant("trace_id = ?", [trace_id], tenant)
         spans = self._rows(f"{where} ORDER BY start_ns, id", values)
-        root = next(span for span in spans if span.root and run_id in (None, span.run_id))
+        roots = [span for span in spans if span.root and run_id in (None, span.run_id)]
+        root = roots[0] if run_id is None else roots[-1]
         if run_id is not None:  # a host's trace may hold several runs
             spans = _below(root, spans)
         return Trace(summary=self._summary(root), spans=tuple(spans))

@@ -70,7 +70,7 @@ def docs(tmp_path: Path) -> Path:
     (folder / "shipping.txt").write_text("Parcels reach Norway in 4 to 7 days.\n", encoding="utf-8")
     (folder / "notes.jsonl").write_text(
         '{"id": "n1", "text": "The telephone is answered from eight to six.", "acl": ["staff"]}\n'
-        '{"id": "n2", "text": "Gift cards are valid for three years.", "metadata": {"year": 2024}}\n',
+        '{"id": "n2", "text": "Gift cards last three years.", "metadata": {"year": 2024}}\n',
         encoding="utf-8",
     )
     return folder

@@ -1,10 +1,10 @@
 """Real processes: killed at random moments of an ingest, and two of them at once."""
 
+import asyncio
 import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -66,7 +66,7 @@ async def test_killed_at_any_moment_nothing_is_half_written(tmp_path: Path, many
     documents = 0
     for _ in range(5):
         process = started(root, many)
-        time.sleep(dice.uniform(0.0, 0.6))
+        await asyncio.sleep(dice.uniform(0.0, 0.6))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         library = Library(root, None)

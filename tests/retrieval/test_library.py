@@ -86,20 +86,17 @@ async def test_acl_decides_who_finds(library: Library, docs: Path) -> None:
     assert "n1" not in await found(READER)
     assert "n1" in await found(Principal(tenant="acme", subject="eva", groups=("staff",)))
     assert "n1" in await found(Principal(tenant="acme", subject="staff"))
-    for mode in ("dense", "sparse"):
-        result = await library.search("telephone", principal=READER, mode=mode, k=50)  # type: ignore[arg-type]  # both are modes
+    modes: tuple[SearchMode, ...] = ("dense", "sparse")
+    for mode in modes:
+        result = await library.search("telephone", principal=READER, mode=mode, k=50)
         assert all(hit.document_id != "n1" for hit in result.hits)
 
 
 async def test_front_matter_restricts_too(plain: Library, tmp_path: Path) -> None:
-    for name, acl in (
-        ("a", "acl: hr"),
-        ("b", "acl: [hr, it]"),
-        ("c", "acl:\n  - hr"),
-        ("d", "acl:"),
-    ):
+    blocks = {"a": "acl: hr", "b": "acl: [hr, it]", "c": "acl:\n  - hr", "d": "acl:"}
+    for name, acl in blocks.items():
         (tmp_path / f"{name}.md").write_text(f"---\n{acl}\n---\nsalary {name}", encoding="utf-8")
-    await plain.ingest(sorted(tmp_path.glob("*.md")), tenant="acme")
+    await plain.ingest([tmp_path / f"{name}.md" for name in blocks], tenant="acme")
     assert (await plain.search("salary", principal=READER)).hits == ()
     hr = Principal(tenant="acme", groups=("hr",))
     found = {hit.source for hit in (await plain.search("salary", principal=hr)).hits}
@@ -159,8 +156,9 @@ async def test_as_of_searches_what_was_there(library: Library) -> None:
     assert await text("00000001") == await text("1") == ["the fee is ten"]
     assert await text(between) == await text(between.isoformat()) == ["the fee is ten"]
     assert await text("2001-01-01") == []
-    for mode in ("dense", "sparse"):
-        found = await library.search("fee", principal=READER, as_of="1", mode=mode)  # type: ignore[arg-type]  # both are modes
+    modes: tuple[SearchMode, ...] = ("dense", "sparse")
+    for mode in modes:
+        found = await library.search("fee", principal=READER, as_of="1", mode=mode)
         assert [hit.text for hit in found.hits] == ["the fee is ten"]
         assert found.index_version == "00000001"
     with pytest.raises(NotFound, match="'00000009'"):
@@ -182,7 +180,7 @@ async def test_misspelt_words_are_mended_and_said(library: Library, docs: Path) 
     await library.ingest([docs], tenant="acme")
     found = await library.search("what does the retrun lable cost", principal=READER)
     assert found.hits[0].source == "docs/policies/returns.md"
-    assert found.warnings == ("searched for 'return' for 'retrun', 'label' for 'lable'",)
+    assert found.warnings == ("searched for 'returns' for 'retrun', 'label' for 'lable'",)
     named = await library.search("parcels to Norwey", principal=READER)
     assert named.warnings == ()  # a name is not taken for another
 
