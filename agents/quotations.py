@@ -11,10 +11,10 @@ from fairlead.agents.units import Span, Unit
 from fairlead.agents.words import stems
 from fairlead.schema import Passage
 
-LENGTH: Final = 600
+LENGTH: Final = 650
 """Characters quoted for one question, beyond which no further stretch is begun."""
-STRETCHES: Final = 4
-BEHIND: Final = 0.2
+STRETCHES: Final = 5
+BEHIND: Final = 0.3
 """A stretch whose score is further behind the best one's is left out."""
 LEAD: Final = 200
 """Characters of an introduction that is quoted with what it introduces."""

@@ -273,3 +273,16 @@ def sentences(text: str, lines: Sequence[Span]) -> Iterator[tuple[Span, ...]]:
             pending.append((at, end))
     if pending:
         yield tuple(pending)
+
+
+def sentence_spans(text: str) -> list[Span]:
+    """Every sentence of a plain text, line by line."""
+    found, at = [], 0
+    for line in text.splitlines(keepends=True):
+        bare = line.strip()
+        if bare:
+            begin = at + line.index(bare)
+            pieces = sentences(text, [(begin, begin + len(bare))])
+            found += [(spans[0][0], spans[-1][1]) for spans in pieces]
+        at += len(line)
+    return found

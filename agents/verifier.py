@@ -7,13 +7,13 @@ Does not cover: whether a sentence follows from its quote. A model can still twi
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from fairlead.agents import phrases
 from fairlead.agents.questions import small_talk
 from fairlead.agents.results import letters
-from fairlead.agents.units import sentences
+from fairlead.agents.units import sentence_spans
 from fairlead.agents.words import stems, words
 from fairlead.decisions import View
 from fairlead.schema import Citation, Draft, Verdict
@@ -98,7 +98,7 @@ def _unsupported(draft: Draft, view: View) -> str:
     if not draft.citations:
         return "the answer cites nothing"
     asked = view.question
-    for start, end in _sentences(draft.text):
+    for start, end in sentence_spans(draft.text):
         sentence = draft.text[start:end]
         if not stems(sentence):
             continue
@@ -113,14 +113,3 @@ def _unsupported(draft: Draft, view: View) -> str:
         if len(said & set(stems(held))) < SHARED * len(said):
             return f"{sentence[:60]!r} is not what its sources say"
     return ""
-
-
-def _sentences(text: str) -> Sequence[tuple[int, int]]:
-    lines, at = [], 0
-    for line in text.splitlines(keepends=True):
-        stripped = line.strip()
-        if stripped:
-            begin = at + line.index(stripped)
-            lines.append((begin, begin + len(stripped)))
-        at += len(line)
-    return [(spans[0][0], spans[-1][1]) for line in lines for spans in sentences(text, [line])]

@@ -27,7 +27,11 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairlead.graphs import Parts
+    from fairlead.tracing import Tracing
 
 PASSAGE = ("Parcels to Norway take four to six working days and cost 12.90 euros. " * 24)[:1700]
 QUESTION = "Where is order 1042, and what does shipping to Norway cost?"
@@ -37,16 +41,14 @@ TARGETS = {"bare": 0.75, "whole": 1.5}
 Run = Callable[[], Awaitable[None]]
 
 
-def _ours(durable: bool, folder: Path) -> tuple[Run, Callable[[], None]]:
-    from opentelemetry.trace import NoOpTracerProvider
-
+def _parts(tracing: "Tracing") -> "Parts":
+    """Our machine's parts: two tools, three scripted decisions, a scripted answerer."""
     from fairlead import tool
     from fairlead.agents import ScriptedPlanner
     from fairlead.decisions import AnswerNow, AnyDecision, Call, View
-    from fairlead.graphs import Checkpoints, Parts, build_machine
-    from fairlead.schema import CollectionInfo, Draft, Principal, ToolCall
+    from fairlead.graphs import Parts
+    from fairlead.schema import CollectionInfo, Draft, ToolCall
     from fairlead.tools import Toolbox
-    from fairlead.tracing import SpanStore, Tracing
 
     @tool(effect="read")
     async def find_order(order_id: int) -> str:
@@ -64,9 +66,6 @@ def _ours(durable: bool, folder: Path) -> tuple[Run, Callable[[], None]]:
         AnswerNow(reason="both known"),
     )
 
-    def decide(view: View) -> AnyDecision:
-        return script[len(view.hops)]
-
     class Answerer:
         async def answer(self, view: View) -> Draft:
             assert len(view.tool_results) == 2
@@ -77,24 +76,33 @@ def _ours(durable: bool, folder: Path) -> tuple[Run, Callable[[], None]]:
         async def collections(self, tenant: str) -> tuple[CollectionInfo, ...]:
             return ()
 
-    store = SpanStore(folder / "traces.db") if durable else None
-    tracing = Tracing(provider=None if durable else NoOpTracerProvider(), store=store)
-    saver = Checkpoints(folder / "runs.db") if durable else None
-    parts = Parts(
-        planner=ScriptedPlanner(decide),
+    return Parts(
+        planner=ScriptedPlanner(lambda view: script[len(view.hops)]),
         answerer=Answerer(),
         searcher=Nothing(),  # type: ignore[arg-type]  # never asked to search here
         tools=Toolbox([find_order, shipping]),
         tracing=tracing,
     )
-    machine = build_machine(parts, saver)
+
+
+def _ours(whole: bool, folder: Path) -> tuple[Run, Callable[[], None]]:
+    from opentelemetry.trace import NoOpTracerProvider
+
+    from fairlead.graphs import Checkpoints, build_machine
+    from fairlead.schema import Principal
+    from fairlead.tracing import SpanStore, Tracing
+
+    store = SpanStore(folder / "traces.db") if whole else None
+    tracing = Tracing(provider=None if whole else NoOpTracerProvider(), store=store)
+    saver = Checkpoints(folder / "runs.db") if whole else None
+    machine = build_machine(_parts(tracing), saver)
     principal = Principal(tenant="bench")
     number = iter(range(10**9))
 
     async def run() -> None:
         place = {"thread_id": str(next(number)), "fairlead_principal": principal}
         result = await machine.ainvoke(
-            {"question": QUESTION}, {"configurable": place}, durability="sync" if durable else None
+            {"question": QUESTION}, {"configurable": place}, durability="sync" if whole else None
         )
         assert result["answer"].text == ANSWER
         assert len(result["answer"].hops) == 3

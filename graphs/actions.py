@@ -2,13 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from opentelemetry.trace import SpanKind
 
 from fairlead.decisions import Call, Retrieve
+from fairlead.graphs.attempts import attempted
 from fairlead.graphs.journey import Journey
 from fairlead.graphs.nodes import Node, hop_node
 from fairlead.graphs.parts import Parts
@@ -17,6 +18,7 @@ from fairlead.guardrails import admit_hit, admit_output, decide
 from fairlead.schema import (
     Finding,
     Hit,
+    Json,
     Passage,
     Principal,
     SearchResult,
@@ -42,26 +44,12 @@ def retrieve_node(parts: Parts) -> Node:
         filters = {**(decision.filters or {}), **(journey.run.filters or {})} or None
 
         async def search(query: str, collection: str) -> SearchResult:
-            name, attributes = names.retrieval(collection, top_k=parts.settings.retrieval.k)
-            with parts.tracing.span(
-                name, attributes, kind=SpanKind.CLIENT, parent=journey.hop
-            ) as span:
-                result = await parts.searcher.search(
-                    query,
-                    principal=principal,
-                    collection=collection,
-                    k=parts.settings.retrieval.k,
-                    filters=filters,
+            async def once(attempt: int) -> SearchResult:
+                return await _searched(
+                    parts, journey, principal, query, collection, filters, attempt
                 )
-                span.set(
-                    {
-                        names.RETRIEVAL_PASSAGES: [_reference(hit) for hit in result.hits],
-                        names.RETRIEVAL_CONFIDENCE: result.confidence,
-                    }
-                )
-                if parts.tracing.content:
-                    span.set({names.RETRIEVAL_QUERY: query})
-            return result
+
+            return await attempted(once)
 
         wanted = [search(q, place) for q in decision.queries for place in places or ("default",)]
         try:
@@ -80,6 +68,36 @@ def retrieve_node(parts: Parts) -> Node:
         }
 
     return hop_node(parts, "retrieve", retrieve)
+
+
+async def _searched(
+    parts: Parts,
+    journey: Journey,
+    principal: Principal,
+    query: str,
+    collection: str,
+    filters: Mapping[str, Json] | None,
+    attempt: int,
+) -> SearchResult:
+    name, attributes = names.retrieval(collection, top_k=parts.settings.retrieval.k)
+    if attempt > 1:
+        attributes = {**attributes, names.ATTEMPT: attempt}
+    with parts.tracing.span(name, attributes, kind=SpanKind.CLIENT, parent=journey.hop) as span:
+        span.set({names.RETRIEVAL_QUERY: query})
+        result = await parts.searcher.search(
+            query,
+            principal=principal,
+            collection=collection,
+            k=parts.settings.retrieval.k,
+            filters=filters,
+        )
+        span.set(
+            {
+                names.RETRIEVAL_PASSAGES: [_reference(hit) for hit in result.hits],
+                names.RETRIEVAL_CONFIDENCE: result.confidence,
+            }
+        )
+    return result
 
 
 def call_node(parts: Parts) -> Node:
@@ -119,7 +137,8 @@ async def _called(
                 error=verdict.reason,
                 refused=True,
             )
-    name, attributes = names.execute_tool(call.tool, call_id=call.call_id)
+    effect = spec.effect if spec else ""
+    name, attributes = names.execute_tool(call.tool, call_id=call.call_id, effect=effect)
     with parts.tracing.span(name, attributes, parent=journey.hop) as span:
         output = await parts.tools.call(
             call,
@@ -128,10 +147,11 @@ async def _called(
             run_id=journey.run.run_id,
             hop=journey.hop_index,
         )
+        span.set({names.TOOL_ARGUMENTS: str(call.arguments), names.TOOL_RESULT: output.text})
+        if output.replayed:
+            span.set({names.REPLAYED: True})
         if output.error:
-            span.fail("tool_error", output.error if parts.tracing.content else "")
-        if parts.tracing.content:
-            span.set({names.TOOL_ARGUMENTS: str(call.arguments), names.TOOL_RESULT: output.text})
+            span.fail("tool_error", output.error)
     return output
 
 

@@ -104,6 +104,7 @@ def admit_node(parts: Parts) -> Node:
         journey = parts.journeys.begin(
             begin_journey(run, parts.tracing, parts.agent, listener, None)
         )
+        journey.root.set({names.QUESTION: question})
         return {
             "question": question,
             "run": journey.run,

@@ -129,7 +129,12 @@ def _closed(
     )
     _tell(journey, answer)
     journey.root.set(
-        {names.STATUS: status, names.HOPS: len(answer.hops), names.ROUTE: draft.route.model}
+        {
+            names.STATUS: status,
+            names.HOPS: len(answer.hops),
+            names.ROUTE: draft.route.model,
+            names.ANSWER: text,
+        }
     )
     parts.journeys.close(run.run_id)
     turn = Turn(

@@ -142,7 +142,8 @@ class LangChainEmbedder:
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         rows = self._rows(texts)
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        return rows
 
     def count_tokens(self, text: str) -> int:
         """An estimate: four characters to a token."""

@@ -1,12 +1,13 @@
 """`fairlead trace`: what happened in a run, hop by hop."""
 
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fairlead.cli.options import DEFAULT, AsJson, Tenant, settings
-from fairlead.cli.output import document, line, say, show, table, warn
+from fairlead.cli.output import console, document, line, show, table, warn
 
 if TYPE_CHECKING:
     from fairlead.settings import Settings
@@ -70,7 +71,10 @@ def stored_trace(given: "Settings", trace_id: str, tenant: str) -> "Trace | None
 
 def draw_trace(found: "Trace") -> None:
     """Prints a trace as a tree."""
-    say("")
+    from fairlead.tracing.tree import render
+
+    sys.stdout.flush()
+    console().print(render(found))
 
 
 def _reader(given: "Settings") -> "TraceReader":

@@ -5,7 +5,8 @@ Measured on six sets (mean nDCG@10): BM25 .540, vectors .505, reciprocal ranks .
 
 from collections.abc import Callable, Mapping
 
-DENSE_WEIGHT = 0.4
+DENSE_WEIGHT = 0.5
+"""Equal to .4 on those sets (.582), better on documentation and on questions in other words."""
 
 
 def scaled(scores: Mapping[int, float]) -> dict[int, float]:

@@ -32,16 +32,18 @@ class Mentions:
         return BONUS if named else 0.0
 
     def _names(self, source: str) -> bool:
-        """By file name with its ending, or by a name of two words or with a capital inside."""
+        """A file by its name with the ending, another source by two words or as a proper name.
+
+        Not a file by its bare stem: `options.md` would win every question on options.
+        """
         path = PurePosixPath(source)
-        if path.suffix and path.name.lower() in self._written.lower():
-            return True
-        name = path.stem if path.suffix else source
-        said = _spaced(name)
+        if path.suffix:
+            return path.name.lower() in self._written.lower()
+        said = _spaced(source)
         if f" {said} " not in self._plain:
             return False
         distinctive = [word for word in said.split() if word not in STOP_WORDS]
-        proper = name[:1].isupper() and re.search(rf"\b{re.escape(name)}\b", self._written)
+        proper = source[:1].isupper() and re.search(rf"\b{re.escape(source)}\b", self._written)
         return len(distinctive) > 1 or bool(proper)
 
 

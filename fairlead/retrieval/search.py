@@ -3,11 +3,11 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fairlead.errors import FairleadError
 from fairlead.protocols import Embedder
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CANDIDATES = 100
+"""Of each ranking; the same for every `k` up to 50, so that `k` does not change the order."""
 _JUDGED = 10
 """Chunks that confidence looks at."""
 
@@ -108,7 +109,7 @@ class Search:
             if within is not None:
                 allow(connection, within)
         text = self._understood(connection)
-        n = max(_CANDIDATES, 10 * query.k)
+        n = max(_CANDIDATES, 2 * query.k)
         if query.mode != "sparse":
             self._by_vectors(connection, text, n, within, version is not None)
         if query.mode != "dense" or found.matrix is None:
@@ -224,6 +225,7 @@ class Search:
         else:
             scores = fused(found.lexical, found.dense, has_vector=found.matrix.__contains__)
         mentions = Mentions(self._query.text)
+        rows.fetch(scores)
         boosted = {
             row: score + mentions.bonus(*rows.provenance(row)) for row, score in scores.items()
         }
@@ -245,31 +247,34 @@ class Search:
 
 
 class _Rows:
-    """Stored chunks by row, read when they are asked for."""
+    """Stored chunks by row."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._documents: dict[int, tuple[str, str]] = {}
+        self._known: dict[int, tuple[str, str, bytes]] = {}
+
+    def fetch(self, rows: Iterable[int]) -> None:
+        """Reads what ranking needs of all candidates at once."""
+        wanted = list(rows)
+        found = self._connection.execute(
+            "SELECT chunk.row, source, published_at, chunk.digest FROM chunk"
+            " JOIN document ON document.row = chunk.document"
+            f" WHERE chunk.row IN ({', '.join('?' * len(wanted))})",
+            wanted,
+        )
+        self._known = {row: (source, at, digest) for row, source, at, digest in found}
 
     def provenance(self, row: int) -> tuple[str, str]:
         """Source and time of publication."""
-        document = self._connection.execute(
-            "SELECT document FROM chunk WHERE row = ?", (row,)
-        ).fetchone()[0]
-        if document not in self._documents:
-            self._documents[document] = self._connection.execute(
-                "SELECT source, published_at FROM document WHERE row = ?", (document,)
-            ).fetchone()
-        return self._documents[document]
+        return self._known[row][:2]
 
     def digest(self, row: int) -> bytes:
-        found: bytes = self._one("SELECT digest FROM chunk WHERE row = ?", row)
-        return found
+        return self._known[row][2]
 
     def text(self, row: int) -> str:
         """Title and body."""
-        found: str = self._one("SELECT title || ' ' || body FROM chunk WHERE row = ?", row)
-        return found
+        query = "SELECT title || ' ' || body FROM chunk WHERE row = ?"
+        return str(self._connection.execute(query, (row,)).fetchone()[0])
 
     def hit(self, row: int, score: float, rank: int, file: CollectionFile) -> Hit:
         held = self._connection.execute(
@@ -295,9 +300,6 @@ class _Rows:
             headings=tuple(json.loads(held[9])),
             published_at=datetime.fromisoformat(held[10]) if held[10] else None,
         )
-
-    def _one(self, query: str, row: int) -> Any:
-        return self._connection.execute(query, (row,)).fetchone()[0]
 
 
 def _past_ranking(

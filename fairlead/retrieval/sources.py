@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeAlias
 
 from fairlead.errors import InputError
 from fairlead.retrieval.chunks import first_heading
-from fairlead.retrieval.frontmatter import front_matter
+from fairlead.retrieval.frontmatter import FrontMatter, front_matter
 from fairlead.retrieval.records import (
     Malformed,
     Record,
@@ -186,7 +186,7 @@ class Sources:
         if not text.strip():
             raise Malformed("is empty")
         markdown = not entry.source.lower().endswith(".txt")
-        matter = front_matter(text)
+        matter = front_matter(text) if markdown else FrontMatter()
         if not text[matter.end :].strip():
             raise Malformed("has no text below its front matter")
         heading = first_heading(text, matter.end) if markdown else ""

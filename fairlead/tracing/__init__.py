@@ -2,9 +2,9 @@
 
 from fairlead.tracing import names
 from fairlead.tracing.reader import TraceReader
+from fairlead.tracing.rows import SpanRow, Trace, TraceSummary, traces_document
 from fairlead.tracing.spans import Span, SpanLink, Tracing
 from fairlead.tracing.store import SpanStore
-from fairlead.tracing.rows import SpanRow, Trace, TraceSummary, traces_document
 
 __all__ = [
     "Span",

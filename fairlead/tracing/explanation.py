@@ -8,7 +8,7 @@ from fairlead.tracing.rows import SpanRow, TraceSummary
 
 NOTE_STYLES: Final = {
     "error": "bold red",
-    "open": "cyan",
+    "running": "cyan",
     "interrupted": "yellow",
     "waiting": "yellow",
     "cancelled": "yellow",
@@ -43,7 +43,7 @@ def outcome_of(summary: TraceSummary) -> tuple[str, str]:
 def note_of(span: SpanRow) -> str:
     """What there is to say of a span beside its name and time."""
     if span.status == "open":
-        return "open"
+        return "running"
     if span.status == "interrupted":
         return "interrupted"
     if span.status == "error":
@@ -65,16 +65,13 @@ def _counted(span: SpanRow) -> str:
     return f"attempt {attempt}" if attempt != 1 else ""
 
 
-def explained(hop: SpanRow, inside: Sequence[SpanRow], *, dot: str = " · ") -> str:
-    """Why a hop was taken and what came of it; `inside` are the spans below it."""
-    reason = str(hop.attributes.get(names.DECISION_REASON, ""))
-    parts = [reason] if reason else []
-    parts += _done(hop, inside)
-    parts += _guards(inside)
+def explained(hop: SpanRow, inside: Sequence[SpanRow], dot: str) -> tuple[str, str]:
+    """Why a hop was taken, and what came of it; `inside` are the spans below it."""
+    done = [*_done(hop, inside), *_guards(inside)]
     tries = max((int(each.attributes.get(names.ATTEMPT, 1)) for each in inside), default=1)
     if tries > 1:
-        parts.append(f"{tries} attempts")
-    return dot.join(parts)
+        done.append(f"{tries} attempts")
+    return str(hop.attributes.get(names.DECISION_REASON, "")), dot.join(done)
 
 
 def _done(hop: SpanRow, inside: Sequence[SpanRow]) -> Iterator[str]:
@@ -92,15 +89,17 @@ def _done(hop: SpanRow, inside: Sequence[SpanRow]) -> Iterator[str]:
 
 
 def _guards(inside: Sequence[SpanRow]) -> Iterator[str]:
-    """Every guard's verdict, with its findings counted by kind."""
+    """The verdicts of guards that noticed or did something, findings counted by kind."""
     for span in inside:
-        if action := span.attributes.get(names.GUARD_ACTION):
-            guard = span.attributes.get(names.GUARDRAIL, "guard")
-            kinds = list(span.attributes.get(names.GUARD_FINDINGS, ()))
-            counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
-            found = f" ({', '.join(counts)})" if counts else ""
-            why = span.attributes.get(names.GUARD_REASON, "") if action != "allow" else ""
-            yield f"guard {guard}: {action}{found}" + (f", {why}" if why else "")
+        action = span.attributes.get(names.GUARD_ACTION, "")
+        kinds = list(span.attributes.get(names.GUARD_FINDINGS, ()))
+        if action in ("", "allow") and not kinds:
+            continue
+        guard = span.attributes.get(names.GUARDRAIL, "guard")
+        counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        reason = span.attributes.get(names.GUARD_REASON, "") if action != "allow" else ""
+        told = ", ".join(str(each) for each in (counts, reason) if each)
+        yield f"guard {guard}: {action}" + (f" ({told})" if told else "")
 
 
 def _number(count: int, what: str) -> str:

@@ -12,9 +12,9 @@ import orjson
 from fairlead.errors import FairleadError, InputError, NotFound
 from fairlead.storage import open_database, plainly
 from fairlead.tracing import names
+from fairlead.tracing.rows import SpanRow, SpanStatus, Trace, TraceSummary
 from fairlead.tracing.spans import SpanLink
 from fairlead.tracing.store import MIGRATIONS, lease_name, leases_of
-from fairlead.tracing.rows import SpanRow, SpanStatus, Trace, TraceSummary
 
 _COLUMNS: Final = (
     "id, writer, trace_id, span_id, parent_id, root, run_id, tenant, name, kind, start_ns, end_ns,"

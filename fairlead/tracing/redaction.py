@@ -34,11 +34,11 @@ def without_content(attributes: Mapping[str, AttributeValue]) -> Mapping[str, At
 
 
 def shortened(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
-    """A copy whose strings are at most `VALUE_BYTES` long, with a mark where they were cut."""
+    """A copy whose strings are valid UTF-8 of at most `VALUE_BYTES`; a cut one says so."""
     kept = dict(attributes)
     for name, value in attributes.items():
         if isinstance(value, str):
-            if len(value) > VALUE_BYTES // 4:  # a code point is at most four bytes
+            if len(value) > VALUE_BYTES // 4 or not value.isascii():
                 kept[name] = _cut(value)
         elif isinstance(value, (list, tuple)):
             kept[name] = [_cut(each) if isinstance(each, str) else each for each in value]
@@ -46,9 +46,9 @@ def shortened(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeVa
 
 
 def _cut(value: str) -> str:
-    whole = value.encode("utf-8", "replace")
+    whole = value.encode("utf-8", "replace")  # lone surrogates become question marks
     if len(whole) <= VALUE_BYTES:
-        return value
+        return whole.decode()
     mark = f"… [cut: {len(whole)} bytes]"
     room = VALUE_BYTES - len(mark.encode())
     return whole[:room].decode("utf-8", "ignore") + mark

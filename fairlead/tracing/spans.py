@@ -133,16 +133,14 @@ class Tracing:
         links: Sequence[SpanLink] = (),
     ) -> Span:
         """A span that is not current; without `parent` it hangs below the current one."""
-        context, above = otel_context.get_current(), parent
-        if parent is None:
-            above = self._above(context)
-        else:
-            context = otel.set_span_in_context(parent._otel, context)
-        outer = otel.get_current_span(context).get_span_context()
+        context = otel_context.get_current()
+        above = self._above(context) if parent is None else parent
+        around = otel.get_current_span(context) if parent is None else parent._otel
+        outer = around.get_span_context()
         kept = self._kept(attributes)
         began = above._began if above else (time.time_ns(), time.perf_counter_ns())
         start_ns = began[0] + time.perf_counter_ns() - began[1]
-        span = self._otel_span(name, kept, kind, context, outer, links, start_ns)
+        span = self._otel_span(name, kept, kind, around, links, start_ns)
         trace_id, span_id = _hex(span.get_span_context())
         inherited = above._record if above else None
         record = SpanRecord(
@@ -217,17 +215,17 @@ class Tracing:
         name: str,
         attributes: Mapping[str, AttributeValue],
         kind: SpanKind,
-        context: Context,
-        outer: SpanContext,
+        around: otel.Span,
         links: Sequence[SpanLink],
         start_ns: int,
     ) -> otel.Span:
         """The provider's span, or where it makes none, one that only carries new ids."""
+        outer = around.get_span_context()
         tracer = self._tracer or (self._host_tracer() if self._follows_host else None)
         if tracer:
             span = tracer.start_span(
                 name,
-                context,
+                otel.set_span_in_context(around),
                 kind,
                 attributes,
                 [otel.Link(_linked(link)) for link in links] or None,

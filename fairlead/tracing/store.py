@@ -233,7 +233,7 @@ class SpanStore:
 
 
 def _outcome(record: SpanRecord) -> tuple[object, ...]:
-    return (record.end_ns, record.status, record.error_type, record.message)
+    return (record.end_ns, record.status, _text(record.error_type), _text(record.message))
 
 
 def _row(record: SpanRecord, writer: int) -> tuple[object, ...]:
@@ -242,9 +242,9 @@ def _row(record: SpanRecord, writer: int) -> tuple[object, ...]:
         record.span_id,
         record.parent_id,
         record.root,
-        record.run_id,
-        record.tenant,
-        record.name,
+        _text(record.run_id),
+        _text(record.tenant),
+        _text(record.name),
         record.kind,
         record.start_ns,
         *_outcome(record),
@@ -270,4 +270,6 @@ def _plain(value: object) -> AttributeValue:
 
 
 def _text(value: object) -> str:
-    return str(value).encode("utf-8", "replace").decode()
+    """Text that UTF-8 can hold."""
+    text = str(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

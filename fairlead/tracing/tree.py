@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SVG_COLUMNS: Final = 100
 _BAR_FROM: Final = 72
 """Columns of a terminal from which there is room for duration bars."""
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+_NOTE_FROM: Final = 36
+"""Columns from which there is room for the word beside the time."""
 _STYLES: Final = {
     "invoke_agent": "bold",
     "fairlead.hop": "bold cyan",
@@ -103,10 +104,10 @@ class _Drawing:
         self._to = max((span.end_ns or span.start_ns for span in spans), default=0)
         self._lines = list(_tree(spans, glyphs))
         # columns: name | bar | ms | note
-        self._ms = max(8, len(_milliseconds(self._to - self._from)))
+        self._ms = max(7, len(_milliseconds(self._to - self._from)))
         self._bar = min(28, width // 4) if width >= _BAR_FROM else 0
         note = max((len(note_of(line.span)) for line in self._lines), default=0)
-        self._note = min(note, max(0, width // 5))
+        self._note = min(note, width // 5) if width >= _NOTE_FROM else 0
         widest = max((len(line.lead) + len(line.span.name) for line in self._lines), default=0)
         gaps = 2 * (bool(self._bar) + 1 + bool(self._note))
         room = width - self._bar - self._ms - self._note - gaps
@@ -125,12 +126,14 @@ class _Drawing:
         outcome, style = outcome_of(summary)
         facts = [f"{summary.hops} hop{'' if summary.hops == 1 else 's'}"]
         if summary.ms is not None:
-            facts.append(f"{_milliseconds(round(summary.ms * 1e6))} ms")
+            facts.append(_milliseconds(round(summary.ms * 1e6)))
         facts.append(f"{summary.start:%Y-%m-%d %H:%M:%S} UTC")
-        head = self._text((outcome, f"bold {style}"), (dot, "dim"), (dot.join(facts), ""))
-        yield head
+        for number, part in enumerate(_packed([outcome, *facts], dot, self._width)):
+            told = len(outcome) if number == 0 else 0
+            yield self._text((part[:told], f"bold {style}"), (part[told:], ""))
         if summary.question:
-            yield self._text(("question ", "dim"), (summary.question, "italic"))
+            for part in _wrapped(_clean(summary.question), self._width):
+                yield self._text((part, "italic"))
         known = [("trace", summary.trace_id), ("tenant", summary.tenant), ("run", summary.run_id)]
         for part in _packed(
             [f"{name} {value}" for name, value in known if value], dot, self._width
@@ -178,42 +181,33 @@ class _Drawing:
         return [(" " * first, ""), (glyph * (last - first), style), (rest, "")]
 
     def _fine(self, start: float, end: float, style: str) -> "list[tuple[str, str]]":
-        """A bar to an eighth of a column; its left edge is drawn as an inverted remainder."""
-        left, right = round(start * 8), round(end * 8)
-        right = min(self._bar * 8, max(right, left + 1))
-        left = min(left, right - 1)
-        first, into = divmod(left, 8)
-        last, over = divmod(right, 8)
-        if first == last:  # within one column: its width counts, not its offset
-            glyph = _EIGHTHS[max(1, over - into)]
-            return [(" " * first, ""), (glyph, style), (" " * (self._bar - first - 1), "")]
-        parts = [(" " * first, "")]
-        if into:
-            parts.append((_EIGHTHS[into], f"{style} reverse"))
-            first += 1
-        parts.append(("█" * (last - first), style))
-        if over:
-            parts.append((_EIGHTHS[over], style))
-        used = last + bool(over)
-        return [*parts, (" " * (self._bar - used), "")]
+        """A bar to half a column, at least a hairline."""
+        left = min(round(start * 2), self._bar * 2 - 1)
+        right = min(round(end * 2), self._bar * 2)
+        if right <= left:
+            bar = "▏" if left % 2 == 0 else "▕"
+        else:
+            bar = "▐" * (left % 2) + "█" * (right // 2 - (left + 1) // 2) + "▌" * (right % 2)
+        before = left // 2
+        return [(" " * before, ""), (bar, style), (" " * (self._bar - before - len(bar)), "")]
 
     def _why(self, line: _Line) -> "Iterator[Text]":
-        """The reasons of a hop, wrapped under its name."""
-        said = explained(line.span, line.inside, dot=self._glyphs.dot)
-        if not said:
-            return
-        lead = line.under
-        room = max(20, self._width - len(lead) - len(self._glyphs.why))
-        for number, part in enumerate(_wrapped(_clean(said), room)):
-            mark = self._glyphs.why if number == 0 else " " * len(self._glyphs.why)
-            yield self._text((lead, "dim"), (mark, "dim"), (part, "italic"))
+        """Why the hop was taken and what came of it: one line if it fits, else one for each."""
+        mark, dot = self._glyphs.why, self._glyphs.dot
+        said = [_clean(part) for part in explained(line.span, line.inside, dot) if part]
+        room = max(20, self._width - len(line.under) - len(mark))
+        together = dot.join(said)
+        parts = [together] if len(together) <= room else said
+        for part in (each for whole in parts for each in _wrapped(whole, room)):
+            yield self._text((line.under, "dim"), (mark, "dim"), (part, "italic"))
+            mark = " " * len(mark)
 
     def _text(self, *parts: tuple[str, str]) -> "Text":
         from rich.text import Text  # noqa: PLC0415 - see the module's docstring
 
         made = Text(no_wrap=True, overflow="ignore")
         for text, style in parts:
-            made.append(text, style or None)
+            made.append(_shown(text), style or None)
         made.rstrip()
         made.truncate(self._width)
         return made
@@ -248,12 +242,19 @@ def _tree(spans: Sequence[SpanRow], glyphs: _Glyphs) -> Iterator[_Line]:
 
 def _milliseconds(ns: int) -> str:
     ms = ns / 1e6
-    return f"{ms:,.0f}" if ms >= 10_000 else f"{ms:,.1f}" if ms >= 1 else f"{ms:.2f}"
+    return f"{ms:,.0f} ms" if ms >= 10_000 else f"{ms:,.1f} ms" if ms >= 1 else f"{ms:.2f} ms"
 
 
 def _clean(text: str) -> str:
-    """On one line, with what a terminal would obey shown instead of sent."""
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in " ".join(text.split()))
+    """On one line, and harmless."""
+    return _shown(" ".join(text.split()))
+
+
+def _shown(text: str) -> str:
+    """What a terminal would obey is shown instead of sent."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def _fitted(text: str, room: int, glyphs: _Glyphs) -> str:

@@ -47,11 +47,8 @@ def start(home: Path) -> Start:
     def begin(*arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> Any:
         return subprocess.Popen(
             [*options.pop("under", ()), sys.executable, "-P", "-c", ENTRY, *arguments],
-            stdin=options.pop("stdin", subprocess.PIPE),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
-            **options,
+            **{**dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE), **options},
         )
 
     return begin

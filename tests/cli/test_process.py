@@ -1,6 +1,7 @@
 """What only a process of its own shows: signals, pipes, full and read-only disks, company."""
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from fairlead.tracing import SpanStore, Tracing, names
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 SECONDS = 60
@@ -97,6 +100,85 @@ def test_interrupting_an_ingest_that_embeds(start: Start, home: Path) -> None:
     assert (status, err) == (130, "Interrupted.\n")
     assert ended(start("ingest", "docs", env=WORDS))[0] == 0
     assert documents(start) == 400
+
+
+SLOW = """
+import asyncio
+from pathlib import Path
+from langchain_core.language_models import BaseChatModel
+
+class Slow(BaseChatModel):
+    _llm_type = "slow"
+
+    def _generate(self, *args, **kwargs):
+        raise NotImplementedError
+
+    async def _agenerate(self, *args, **kwargs):
+        Path("asked").touch()
+        await asyncio.sleep(60)
+"""
+
+
+def test_interrupting_a_question_ends_the_run(start: Start, home: Path) -> None:
+    write_documents(home / "docs", 3)
+    (home / "slow.py").write_text(SLOW)
+    assert ended(start("ingest", "docs", env=WORDS))[0] == 0
+    env = {**WORDS, "FAIRLEAD_MODEL__PROVIDER": "langchain:slow:Slow", "PYTHONPATH": str(home)}
+    process = start("ask", "What does page 2 say of word130?", env=env)
+    _await((home / "asked").exists)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    status, out, err = ended(process)
+    assert (status, out, err) == (130, "", "Interrupted.\n")
+    assert time.monotonic() - begun < 10
+    (run,) = json.loads(ended(start("trace", "ls", "--json"))[1])["traces"]
+    assert run["outcome"] == "" and run["status"] != "open"
+
+
+def test_following_traces(start: Start, home: Path) -> None:
+    store = SpanStore(home / ".fairlead" / "traces.db")
+    tracing = Tracing(store=store)
+    with start("trace", "tail", "--json") as process:
+        lines = iter(process.stdout.readline, b"")
+        name, attributes = names.invoke_agent(agent="fairlead", run_id="r", tenant="default")
+        root = tracing.start(name, attributes)
+        begun = json.loads(next(lines))
+        assert begun["schema"] == "fairlead.trace/1"
+        assert (begun["span"]["span_id"], begun["span"]["end_ns"]) == (root.span_id, None)
+        root.end()
+        finished = json.loads(next(lines))["span"]
+        assert finished["span_id"] == root.span_id and finished["end_ns"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 130
+    tracing.close()
+
+
+@pytest.mark.parametrize(("leave", "status"), [(b"/quit\n", 0), (b"\x04", 0), (None, 130)])
+def test_chat_at_a_terminal(start: Start, home: Path, leave: bytes | None, status: int) -> None:
+    write_documents(home / "docs", 1)
+    assert ended(start("ingest", "docs", env=WORDS))[0] == 0
+    ours, theirs = os.openpty()
+    env = {**WORDS, "TERM": "xterm", "CI": "", "NO_COLOR": ""}
+    process = start("chat", env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = _read_until(ours, b"\xe2\x80\xba ")
+    assert b"Leave with /quit" in seen
+    os.write(ours, b"What is word7?\n")
+    seen = _read_until(ours, b"\xe2\x80\xba ")
+    assert b" hop" in seen and b"\x1b[" in seen
+    if leave is None:
+        process.send_signal(signal.SIGINT)
+    else:
+        os.write(ours, leave)
+    assert process.wait(SECONDS) == status
+    os.close(ours)
+
+
+def _read_until(terminal: int, mark: bytes) -> bytes:
+    seen = b""
+    while mark not in seen:
+        seen += os.read(terminal, 4096)
+    return seen
 
 
 def test_two_processes_ingest_at_once(start: Start, home: Path) -> None:

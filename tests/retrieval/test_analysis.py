@@ -78,7 +78,8 @@ def test_distance(left: str, right: str, edits: int) -> None:
     [
         ("What does options.md say?", "docs/options.md", "", True),
         ("Which options are there?", "docs/options.md", "", False),
-        ("What is in the privacy summary?", "shop/privacy-summary.md", "", True),
+        ("What is in the privacy summary?", "shop/privacy-summary.md", "", False),
+        ("What is in the privacy summary?", "Privacy Summary", "", True),
         ("What did TechCrunch report?", "TechCrunch", "", True),
         ("What broke on October 22, 2023?", "a.md", "2023-10-22T00:00:00Z", True),
         ("What broke on 22 October?", "a.md", "2023-10-22T00:00:00Z", True),

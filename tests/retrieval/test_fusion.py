@@ -23,7 +23,7 @@ def test_one_entry_and_equal_scores_are_1() -> None:
 
 def test_weights() -> None:
     found = fused({1: 9.0, 2: 5.0, 3: 1.0}, {1: 0.1, 2: 0.9}, has_vector=lambda _: True)
-    assert found == {1: 0.6, 2: 0.4 + 0.6 * 0.5, 3: 0.0}
+    assert found == {1: 0.5, 2: 0.5 + 0.5 * 0.5, 3: 0.0}
 
 
 def test_a_chunk_without_vector_keeps_its_lexical_score() -> None:

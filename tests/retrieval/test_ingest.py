@@ -208,7 +208,8 @@ async def test_rejects_say_why(plain: Library, tmp_path: Path) -> None:
     (folder / "far.md").symlink_to(tmp_path / "secret.md")
     os.mkfifo(folder / "pipe.md")
     (tmp_path / "secret.md").write_text("secret", encoding="utf-8")
-    given = [folder, tmp_path / "none", folder / "image.png", "https://example.com/a"]
+    missing, image = tmp_path / "none", folder / "image.png"
+    given: list[str | Path | Document] = [folder, missing, image, "https://example.com/a"]
     report = await plain.ingest(given, tenant="acme")
     assert report.documents["added"] == 1
     why = reasons(report)
@@ -217,7 +218,7 @@ async def test_rejects_say_why(plain: Library, tmp_path: Path) -> None:
     assert "NUL" in why["mixed/binary.txt"] and "UTF-8" in why["mixed/latin.txt"]
     assert "not read by this version" in why["mixed/page.html"]
     assert "outside" in why["mixed/far.md"] and "regular" in why["mixed/pipe.md"]
-    assert "no such" in why[str(tmp_path / "none")] and "unknown type" in why["image.png"]
+    assert "no such" in why[str(missing)] and "unknown type" in why["image.png"]
     assert "web pages" in why["https://example.com/a"]
     assert "mixed/.git/x.md" not in why and "mixed/image.png" not in why
 

@@ -93,6 +93,6 @@ def test_bad_values_and_files(tmp_path: Path) -> None:
 
 @given(st.dictionaries(st.sampled_from(["hops", "tool_calls"]), st.integers(1, 100)))
 def test_flatten_names_every_value(values: dict[str, int]) -> None:
-    named = dict(flatten(Settings(budgets=values)))  # type: ignore[arg-type]  # pydantic reads it
+    named = dict(flatten(Settings.model_validate({"budgets": values})))
     assert all(named[f"budgets.{name}"] == value for name, value in values.items())
     assert named["retrieval.k"] == 8

