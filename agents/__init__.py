@@ -1,8 +1,21 @@
-"""Minds: what is known in, a decision or an answer out. Nothing here searches, calls or decides
-what is allowed; guarded values come in, and what goes out is verified.
+"""Minds: what is known in, a decision or an answer out.
+
+Nothing here searches, calls or allows anything. Guarded values come in; a draft is verified before
+anybody sees it.
 """
 
 from fairlead.agents.answerer import ExtractiveAnswerer
+from fairlead.agents.planner import EmbeddedPlanner
+from fairlead.agents.prompts import write_prompt
+from fairlead.agents.scripted import ScriptedPlanner
 from fairlead.agents.verifier import verify
+from fairlead.agents.writer import ModelAnswerer
 
-__all__ = ["ExtractiveAnswerer", "verify"]
+__all__ = [
+    "EmbeddedPlanner",
+    "ExtractiveAnswerer",
+    "ModelAnswerer",
+    "ScriptedPlanner",
+    "verify",
+    "write_prompt",
+]

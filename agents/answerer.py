@@ -5,16 +5,15 @@ It writes no sentence of its own about the matter; the few phrases around the qu
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairlead.agents import phrases
+from fairlead.agents.composition import Text
 from fairlead.agents.evidence import Evidence, gather
-from fairlead.agents.quotations import quoted
 from fairlead.agents.questions import asked, small_talk
+from fairlead.agents.quotations import quoted
 from fairlead.agents.reports import Report, reported
 from fairlead.agents.results import terms
-from fairlead.agents.composition import Text
 from fairlead.decisions import View
 from fairlead.protocols import Embedder
 from fairlead.schema import Draft

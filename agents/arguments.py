@@ -127,9 +127,7 @@ def _strictness(slot: _Slot) -> int:
     return 1 if schema.get("type") in ("integer", "number") else 0
 
 
-def _filled(
-    slot: _Slot, question: str, found: Sequence[Found]
-) -> tuple[Json, bool, Found | None]:
+def _filled(slot: _Slot, question: str, found: Sequence[Found]) -> tuple[Json, bool, Found | None]:
     """The value, whether it is sure, and the literal it was taken from."""
     schema = slot.schema
     options = schema.get("enum")
@@ -185,7 +183,7 @@ def _affinity(slot: _Slot, found: Found) -> int:
     around = {*found.before, *found.after}
     money = bool(around & _CURRENCY)
     score = 2 if slot.about & set(found.before) else (1 if slot.about & around else 0)
-    score += 1 if score == 0 and (slot.said - {"exampl"}) & set(found.after) else 0
+    score += 1 if score == 0 and slot.said & around and not slot.is_a(_IDS) else 0
     if slot.is_a(_SUMS):
         return score + 2 if money else score
     return score - 2 if money else score
@@ -200,9 +198,7 @@ def _within(value: Value, schema: Mapping[str, Any]) -> bool:
     )
 
 
-def _several(
-    slot: _Slot, question: str, found: Sequence[Found]
-) -> tuple[Json, bool, Found | None]:
+def _several(slot: _Slot, question: str, found: Sequence[Found]) -> tuple[Json, bool, Found | None]:
     left = list(found)
     values: list[Json] = []
     while True:
@@ -216,14 +212,12 @@ def _several(
     return (values or None), bool(values), None
 
 
-def _string(
-    slot: _Slot, question: str, found: Sequence[Found]
-) -> tuple[Json, bool, Found | None]:
+def _string(slot: _Slot, question: str, found: Sequence[Found]) -> tuple[Json, bool, Found | None]:
     pattern = slot.schema.get("pattern")
     if isinstance(pattern, str):
         return _patterned(pattern, question, found)
     form = slot.schema.get("format")
-    if form == "email" or slot.is_a(_EMAILS) and slot.said & {"email", "mail", "address"}:
+    if form == "email" or (slot.is_a(_EMAILS) and slot.said & {"email", "mail", "address"}):
         return _first(found, "email")
     if slot.is_a(frozenset({"email", "mail"})):
         return _first(found, "email")
@@ -276,9 +270,7 @@ def _identifier(slot: _Slot, found: Sequence[Found]) -> tuple[Json, bool, Found 
     return None, False, None
 
 
-def _words(
-    slot: _Slot, question: str, found: Sequence[Found]
-) -> tuple[Json, bool, Found | None]:
+def _words(slot: _Slot, question: str, found: Sequence[Found]) -> tuple[Json, bool, Found | None]:
     """Free text: what is quoted, the whole question for a query, a name for what is named."""
     if slot.is_a(_CONTENT):
         return _message(slot, question, found)
@@ -290,20 +282,22 @@ def _words(
     described = set(slot.tool.description.split()) | {slot.tool.name}
     names = [f for f in found if f.kind == "name" and str(f.value) not in described]
     if slot.is_a(_PLACES):
-        names = [f for f in names if set(f.before[-1:]) & {"in", "to", "from", "for", "at"}] or names
+        names = [
+            f for f in names if set(f.before[-1:]) & {"in", "to", "from", "for", "at"}
+        ] or names
     return (names[0].value, False, names[0]) if names else (None, False, None)
 
 
-def _message(
-    slot: _Slot, question: str, found: Sequence[Found]
-) -> tuple[Json, bool, Found | None]:
+def _message(slot: _Slot, question: str, found: Sequence[Found]) -> tuple[Json, bool, Found | None]:
     """Quoted text behind the parameter's name, else the next quoted one, else what is "said"."""
     quoted = [f for f in found if f.kind == "quoted"]
     named = [f for f in quoted if slot.about & set(f.before)]
     if named or quoted:
         one = (named or quoted)[0]
         return one.value, bool(named), one
-    said = re.search(r"\b(?:saying|that says|which says|telling (?:him|her|them))\s+(?:that\s+)?(.+)$", question)
+    said = re.search(
+        r"\b(?:saying|that says|which says|telling (?:him|her|them))\s+(?:that\s+)?(.+)$", question
+    )
     if said and slot.is_a(frozenset({"body", "message", "content", "text"})):
         return said[1].rstrip(), True, None
     return None, False, None

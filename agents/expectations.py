@@ -75,7 +75,9 @@ _HELD: Final[dict[Kind, re.Pattern[str]]] = {
         r"|\b\d{4}-\d\d-\d\d\b"),
     "year": re.compile(r"\b(?:1[89]|20)\d\d\b"),
 }  # fmt: skip
-_NAME: Final = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+ (?:[A-Z]\. |(?:van|von|de|da|di|la) )*[A-ZÀ-Þ][\w'’-]+")
+_NAME: Final = re.compile(
+    r"\b[A-ZÀ-Þ][\w'’-]+ (?:[A-Z]\. |(?:van|von|de|da|di|la) )*[A-ZÀ-Þ][\w'’-]+"
+)
 _ANY: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?!\w)")
 _NEAR: Final = 40
 """Characters on either side of a number within which the counted thing must be named."""

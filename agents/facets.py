@@ -41,6 +41,7 @@ class Facets:
                 named = {v for v in held for k, fact in facts if k == key and fold(fact) == fold(v)}
             if named and len(held) > 1:
                 self._wanted[key] = frozenset(named)
+        self._facts = [frozenset(stems(value)) for _, value in facts]
         self._past = bool(_PAST.search(fold(question))) or bool(_YEAR.search(question))
         self._newest: dict[tuple[str, ...], datetime] = {}
         for passage in passages:
@@ -55,6 +56,10 @@ class Facets:
             isinstance(passage.metadata.get(key), str) and passage.metadata[key] not in named
             for key, named in self._wanted.items()
         )
+
+    def concerns(self, named: frozenset[str]) -> bool:
+        """Whether stems that a passage stands under hold a value that a tool said."""
+        return any(fact and fact <= named for fact in self._facts)
 
     def superseded(self, passage: Passage) -> bool:
         """Whether a newer document of the same title is there, and the past is not asked for."""

@@ -8,13 +8,19 @@ from typing import Final, Literal
 
 from fairlead.agents.words import fold, stem, stems, words
 
-Kind = Literal["number", "date", "email", "url", "quoted", "identifier", "expression", "zone", "name"]
+Kind = Literal[
+    "number", "date", "email", "url", "quoted", "identifier", "expression", "zone", "name"
+]
 Value = str | int | float
 
 _EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL: Final = re.compile(r"https?://[^\s\"'<>)]+[^\s\"'<>).,;!?]")
-_QUOTED: Final = re.compile(r"\"([^\"]{1,2000})\"|“([^”]{1,2000})”|«([^»]{1,2000})»|(?<!\w)'([^']{2,2000})'(?!\w)")
-_MONTHS: Final = "january february march april may june july august september october november december"
+_QUOTED: Final = re.compile(
+    r"\"([^\"]{1,2000})\"|“([^”]{1,2000})”|«([^»]{1,2000})»|(?<!\w)'([^']{2,2000})'(?!\w)"
+)
+_MONTHS: Final = (
+    "january february march april may june july august september october november december"
+)
 _MONTH: Final = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS.split())
 _ISO: Final = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b")
 _DAY_FIRST: Final = re.compile(
@@ -23,8 +29,12 @@ _DAY_FIRST: Final = re.compile(
 _MONTH_FIRST: Final = re.compile(
     rf"\b({_MONTH})\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE
 )
-_NUMBER: Final = re.compile(r"(?<![\w.,/-])[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w])|(?<![\w./-])-?\d+(?:\.\d+)?(?![\w-]|[.,]\d)")
-_IDENTIFIER: Final = re.compile(r"(?<![\w@.-])#?(?=[A-Za-z_-]*\d)[A-Za-z0-9]+(?:[-_/][A-Za-z0-9]+)*(?![\w@])")
+_NUMBER: Final = re.compile(
+    r"(?<![\w.,/-])[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w])|(?<![\w./-])-?\d+(?:\.\d+)?(?![\w-]|[.,]\d)"
+)
+_IDENTIFIER: Final = re.compile(
+    r"(?<![\w@.-])#?(?=[A-Za-z_-]*\d)[A-Za-z0-9]+(?:[-_/][A-Za-z0-9]+)*(?![\w@])"
+)
 _NAME: Final = re.compile(
     r"(?<![\w@.])[A-ZÀ-Þ][\w'’&-]*(?:\s+(?:[A-ZÀ-Þ][\w'’&-]*|\d{1,4}\b|of\s+(?=[A-Z])|and\s+(?=[A-Z])))*"
 )
@@ -40,7 +50,9 @@ _ARITHMETIC: Final = re.compile(
     rf"[-+(\s]*(?:(?:sqrt|abs|round|min|max)\s*\()?[-+(\s]*{_TERM}[)\s]*"
     rf"(?:(?:\*\*|//|[-+*/^,]|\bof\b|\bx\b|\bmod\b)[-+(\s]*(?:(?:sqrt|abs|round|min|max)\s*\()?[-+(\s]*{_TERM}[)\s]*)*"
 )
-_CALCULATES: Final = re.compile(r"\b(?:calculate|compute|evaluate|what is|what's|what are|how much (?:is|are)|work out|solve)\b")
+_CALCULATES: Final = re.compile(
+    r"\b(?:calculate|compute|evaluate|what is|what's|what are|how much (?:is|are)|work out|solve)\b"
+)
 _COUNTED: Final = re.compile(r"(?<=\d)[-/](?=\d)")
 
 
@@ -68,7 +80,10 @@ def literals(text: str) -> tuple[Found, ...]:
             taken.append((start, end))
         found.append(
             Found(
-                kind=kind, value=value, start=start, end=end,
+                kind=kind,
+                value=value,
+                start=start,
+                end=end,
                 before=tuple(stem(w) for w in words(text[:start])[-3:]),
                 after=tuple(stem(w) for w in words(text[end:])[:2]),
             )
@@ -132,7 +147,9 @@ def _expressions(text: str) -> list[tuple[str, int, int]]:
         raw = re.sub(r"\s+", " ", match[0]).strip(" ,")
         if raw.count("(") > raw.count(")"):
             raw = raw.lstrip("( ") if "(" not in raw.lstrip("( ") else raw
-        whole = re.search(r"\d\s*%?\)*\s*(?:\*\*|//|[-+*/^]|\bof\b|\bx\b|\bmod\b)|sqrt|abs|round|min\(|max\(", raw)
+        whole = re.search(
+            r"\d\s*%?\)*\s*(?:\*\*|//|[-+*/^]|\bof\b|\bx\b|\bmod\b)|sqrt|abs|round|min\(|max\(", raw
+        )
         loose = re.search(r"\s[-+*/^x]\s|\*|\^|\+|% of|sqrt|\) *[-+*/]", raw)
         if not whole or raw.count("(") != raw.count(")") or not (loose or asks):
             continue

@@ -46,8 +46,11 @@ def rules() -> str:
 
 def _source(number: int, name: str, title: str, dated: str, text: str) -> str:
     """One source. Its text cannot close the element it stands in."""
-    said = "".join(f' {key}="{_inside(value)}"' for key, value in
-                   (("name", name), ("title", title), ("date", dated)) if value)
+    said = "".join(
+        f' {key}="{_inside(value)}"'
+        for key, value in (("name", name), ("title", title), ("date", dated))
+        if value
+    )
     closed = text.replace("</source", "&lt;/source")
     return f'<source number="{number}"{said}>\n{closed}\n</source>'
 

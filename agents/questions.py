@@ -195,7 +195,9 @@ _IDENTIFIER: Final = re.compile(r"#?\b(?=[\w-]*\d)[A-Za-z]{0,6}[-_]?\d[\w-]{2,}\
 
 def topic(question: str) -> str:
     """The question without identifiers and addresses."""
-    return re.sub(r"\s+([?.!,;])", r"\1", re.sub(r"\s{2,}", " ", _IDENTIFIER.sub("", question))).strip()
+    return re.sub(
+        r"\s+([?.!,;])", r"\1", re.sub(r"\s{2,}", " ", _IDENTIFIER.sub("", question))
+    ).strip()
 
 
 def proper_names(question: str) -> frozenset[str]:

@@ -19,9 +19,12 @@ SHORT: Final = 60
 """Characters up to which it is a value that is said with the arguments it belongs to."""
 RECORDS: Final = 8
 FIELDS: Final = 16
-_MEASURE: Final = re.compile(r"\bhow (?:long|much|many|often|soon|far|fast|old|big|large|high)\b", re.I)
+_MEASURE: Final = re.compile(
+    r"\bhow (?:long|much|many|often|soon|far|fast|old|big|large|high)\b", re.I
+)
 _ASKS_ALL: Final = frozenset(
-    stem(word) for word in "look find check detail detailed info information data record lookup "
+    stem(word)
+    for word in "look find check detail detailed info information data record lookup "
     "status state know list current currently".split()
 )
 """Words of a question that ask for the record as it is."""
@@ -143,7 +146,9 @@ def _worded(fact: Fact) -> bool:
 
 
 def _is_argument(fact: Fact, result: ToolResult) -> bool:
-    return any(str(value).casefold() == fact.value.casefold() for value in result.arguments.values())
+    return any(
+        str(value).casefold() == fact.value.casefold() for value in result.arguments.values()
+    )
 
 
 def _write_records(text: Text, result: ToolResult, said: Sequence[Fact]) -> None:

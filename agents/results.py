@@ -41,7 +41,7 @@ class Fact:
 def facts(result: ToolResult) -> tuple[Fact, ...]:
     """Every scalar of a JSON result with its key; empty where the text is no JSON."""
     text = result.text
-    if not text[:1] in ("{", "["):
+    if text[:1] not in ("{", "["):
         return ()
     try:
         json.loads(text)

@@ -69,14 +69,16 @@ def cut(text: str, passage: int = 0, *, opening: bool = False) -> tuple[Unit, ..
     for number, block in enumerate(_blocks(text, opening=opening)):
         if block.kind == "heading":
             heading, lead = _body(text, block.lines[0]), ()
-            units.append(
-                Unit(kind="heading", passage=passage, spans=(heading,), block=number)
-            )
+            units.append(Unit(kind="heading", passage=passage, spans=(heading,), block=number))
             continue
         made = [
             Unit(
-                kind=kind, passage=passage, spans=spans, lead=own or (lead if kind != "sentence" else ()),
-                block=number, heading=heading,
+                kind=kind,
+                passage=passage,
+                spans=spans,
+                lead=own or (lead if kind != "sentence" else ()),
+                block=number,
+                heading=heading,
             )
             for kind, spans, own in _units(text, block)
         ]
@@ -194,7 +196,9 @@ def _kind(line: str, block: _Block | None) -> str:
         return "blank"
     if _HEADING.match(line):
         return "heading"
-    if "|" in line and (line.lstrip().startswith("|") or line.count("|") >= 2 or _DIVIDER.match(line)):
+    if "|" in line and (
+        line.lstrip().startswith("|") or line.count("|") >= 2 or _DIVIDER.match(line)
+    ):
         return "table"
     if _RULE.match(line) or _NOISE.match(line):
         return "skip"
@@ -220,7 +224,9 @@ def _units(text: str, block: _Block) -> Iterator[tuple[Kind, tuple[Span, ...], t
         if lines:
             yield "code", ((lines[0][0], lines[-1][1]),), ()
     else:
-        stretches = [_bare(text, span, block.kind == "item" and i == 0) for i, span in enumerate(block.lines)]
+        stretches = [
+            _bare(text, span, block.kind == "item" and i == 0) for i, span in enumerate(block.lines)
+        ]
         kind: Kind = "item" if block.kind == "item" else "sentence"
         for spans in sentences(text, [s for s in stretches if s[0] < s[1]]):
             yield kind, spans, ()

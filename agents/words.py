@@ -37,9 +37,10 @@ _ENDINGS: Final = (
 
 
 def fold(text: str) -> str:
-    """Lower case without accents, curly quotes made straight."""
+    """Lower case without accents, curly quotes made straight, `e-mail` written as one word."""
     flat = unicodedata.normalize("NFKD", text.replace("’", "'").lower())
-    return "".join(c for c in flat if not unicodedata.combining(c))
+    plain = "".join(c for c in flat if not unicodedata.combining(c))
+    return plain.replace("e-mail", "email")
 
 
 def words(text: str) -> list[str]:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import typer
 
+from fairlead.cli import INTERRUPTED
 from fairlead.cli.output import document, error_lines
 from fairlead.errors import FairleadError, InputError, Unavailable
 
-INTERRUPTED = 130
 CHECK_FAILED = 6
 WAITING = 7
 

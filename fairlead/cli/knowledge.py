@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairlead.cli.failure import INTERRUPTED
+from fairlead.cli import INTERRUPTED
 from fairlead.cli.filters import parse_filters
 from fairlead.cli.options import DEFAULT, AsJson, Filters, Mode, Tenant, settings
 from fairlead.cli.output import (

@@ -21,10 +21,12 @@ def check_embedder(settings: "Settings") -> Iterator[Check]:
     embedder = open_embedder(wanted)
     if embedder is None:
         missing = missing_weights() if wanted == "default" else ""
+        what, _, fix = missing.partition(": ")
         yield Check(
             name="embedder",
             status="warn" if missing else "ok",
-            detail=missing or "none: search goes by words alone",
+            detail=f"{what or 'none'}: search goes by words alone",
+            fix=f"{fix[:1].upper()}{fix[1:]}",
         )
         return
     vector = embedder.embed(["ready"])[0]

@@ -39,9 +39,9 @@ _FAULTS = {
     "entries of the lexical index have no live chunk": (
         "SELECT count(*) FROM fts_docsize WHERE id NOT IN (SELECT row FROM chunk WHERE live = 1)"
     ),
-    "vectors differ in length from others of their embedder": (
-        "SELECT count(*) FROM vector WHERE length(data) <> (SELECT max(length(other.data))"
-        " FROM vector AS other WHERE other.embedder = vector.embedder)"
+    "embedders have vectors of several lengths": (
+        "SELECT count(*) FROM (SELECT 1 FROM vector GROUP BY embedder"
+        " HAVING min(length(data)) <> max(length(data)))"
     ),
     "documents belong to an index version that does not exist": (
         "SELECT count(*) FROM document WHERE added_in NOT IN (SELECT number FROM version)"

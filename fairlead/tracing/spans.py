@@ -6,7 +6,6 @@ is and never added to. Where nothing listens on OpenTelemetry's side, a span cos
 they still travel in the context, so that `traceparent` headers made from it are right.
 """
 
-import asyncio
 import random
 import threading
 import time
@@ -95,8 +94,8 @@ class Span:
         wall, clock = self._began
         ended = wall + time.perf_counter_ns() - clock
         record.end_ns = ended  # last: the writer takes a record with an end as complete
-        self._otel.end(ended)
         self._tracing._put(record)
+        self._otel.end(ended)
 
 
 class Tracing:
@@ -314,9 +313,8 @@ def _control_flow(error: BaseException) -> str:
     """What ended the block, where that was no failure; else empty."""
     if any(each.__name__ == "GraphBubbleUp" for each in type(error).__mro__):
         return "interrupted"
-    if isinstance(error, asyncio.CancelledError) or not isinstance(error, Exception):
-        return "cancelled"
-    return ""
+    # asyncio.CancelledError, KeyboardInterrupt and their like are no Exception
+    return "" if isinstance(error, Exception) else "cancelled"
 
 
 def _tracer_of(provider: otel.TracerProvider) -> otel.Tracer | None:

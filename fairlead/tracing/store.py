@@ -55,6 +55,7 @@ MIGRATIONS: Final = (
     );
     CREATE INDEX span_trace ON span(trace_id);
     CREATE INDEX span_root_start ON span(start_ns) WHERE root;
+    CREATE INDEX span_root_tenant ON span(tenant, start_ns) WHERE root;
     CREATE INDEX span_root_run ON span(run_id) WHERE root;
     """,
 )
@@ -258,7 +259,8 @@ def _json(attributes: Mapping[str, AttributeValue]) -> str:
     try:
         return orjson.dumps(attributes).decode()
     except TypeError:  # lone surrogates, integers beyond 64 bits, a value of another type
-        return orjson.dumps({_text(k): _plain(v) for k, v in attributes.items()}).decode()
+        plain = {_text(name): _plain(value) for name, value in dict(attributes).items()}
+        return orjson.dumps(plain).decode()
 
 
 def _plain(value: object) -> AttributeValue:

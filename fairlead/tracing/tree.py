@@ -50,8 +50,8 @@ class _Glyphs:
     dot: str
 
 
-_UNICODE: Final = _Glyphs("├─ ", "└─ ", "│  ", "↳ ", "█", "▒", " · ")
-_ASCII: Final = _Glyphs("|- ", "`- ", "|  ", "> ", "=", "-", " - ")
+_UNICODE: Final = _Glyphs("├─ ", "└─ ", "│  ", "↳ ", "━", "╌", " · ")
+_ASCII: Final = _Glyphs("|- ", "`- ", "|  ", "> ", "=", ".", " - ")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Drawing:
 
     def _span(self, line: _Line) -> "Text":
         span = line.span
-        style = _STYLES.get(span.name.partition(" ")[0], "")
+        style = _style(span)
         room = self._name - len(line.lead)
         name = _fitted(_clean(span.name), room, self._glyphs)
         parts = [(line.lead, "dim"), (name.ljust(max(0, room)), style)]
@@ -167,7 +167,7 @@ class _Drawing:
         scale = self._bar / max(1, self._to - self._from)
         start = (span.start_ns - self._from) * scale
         end = ((span.end_ns or self._to) - self._from) * scale
-        style = "red" if span.status == "error" else "cyan" if span.root else "blue"
+        style = "bold red" if span.status == "error" else _style(span)
         if span.end_ns is None:
             return self._block(start, end, self._glyphs.open, "dim cyan")
         if self._glyphs is _ASCII:
@@ -181,13 +181,10 @@ class _Drawing:
         return [(" " * first, ""), (glyph * (last - first), style), (rest, "")]
 
     def _fine(self, start: float, end: float, style: str) -> "list[tuple[str, str]]":
-        """A bar to half a column, at least a hairline."""
+        """A bar to half a column, and at least that."""
         left = min(round(start * 2), self._bar * 2 - 1)
-        right = min(round(end * 2), self._bar * 2)
-        if right <= left:
-            bar = "▏" if left % 2 == 0 else "▕"
-        else:
-            bar = "▐" * (left % 2) + "█" * (right // 2 - (left + 1) // 2) + "▌" * (right % 2)
+        right = max(left + 1, min(round(end * 2), self._bar * 2))
+        bar = "╺" * (left % 2) + "━" * (right // 2 - (left + 1) // 2) + "╸" * (right % 2)
         before = left // 2
         return [(" " * before, ""), (bar, style), (" " * (self._bar - before - len(bar)), "")]
 
@@ -238,6 +235,10 @@ def _tree(spans: Sequence[SpanRow], glyphs: _Glyphs) -> Iterator[_Line]:
 
     for root in below.get("", []):
         yield from lines(root, "", "")
+
+
+def _style(span: SpanRow) -> str:
+    return _STYLES.get(span.name.partition(" ")[0], "")
 
 
 def _milliseconds(ns: int) -> str:

@@ -9,12 +9,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fairlead.tracing import SpanStore, Tracing, names
 
-Start = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., Any]  # a Popen[bytes] whose streams are pipes
 SECONDS = 60
 WORDS = {"FAIRLEAD_RETRIEVAL__EMBEDDER": "none"}
 

@@ -72,7 +72,7 @@ def sink() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Sink)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", got
     server.shutdown()

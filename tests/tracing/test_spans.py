@@ -12,7 +12,7 @@ import pytest
 from langgraph.errors import GraphInterrupt
 from opentelemetry import trace as otel
 from opentelemetry.propagate import inject
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -267,6 +267,23 @@ def test_what_the_host_samples_out_is_stored_all_the_same(
     assert spans["inner"].attributes == {names.HOPS: 1}
 
 
+def test_a_hosts_failing_processor_does_not_cost_the_stored_span(
+    store: SpanStore, reader: TraceReader
+) -> None:
+    class Failing(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            raise ConnectionError(span.name)
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Failing())
+    tracing = Tracing(provider=provider, store=store)
+    span = tracing.start("work", {})
+    with pytest.raises(ConnectionError):
+        span.end()
+    tracing.flush()
+    assert stored(reader, span)["work"].status == "ok"
+
+
 def test_a_provider_that_makes_no_ids_does_not_cost_the_trace(
     store: SpanStore, reader: TraceReader
 ) -> None:
@@ -290,7 +307,7 @@ def test_without_a_host_nothing_global_is_set(tracing: Tracing) -> None:
 
 GLOBAL = """
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from fairlead.tracing import Tracing

@@ -31,7 +31,7 @@ def drawn(trace: Trace, *, width: int = 100, encoding: str = "utf-8", color: boo
 
 def test_shows_every_span_in_its_place_and_every_hops_reason(trace: Trace) -> None:
     text = drawn(trace)
-    places = re.sub(r"  +[▏▕▐█▌].*| +\d[\d.,]* ms.*", "", text).splitlines()
+    places = re.sub(r"  +[╺━╸].*| +\d[\d.,]* ms.*", "", text).splitlines()
     assert places[4:] == [
         "invoke_agent fairlead",
         "├─ fairlead.hop 1",
@@ -66,7 +66,7 @@ def test_keeps_within_the_terminal(trace: Trace, width: int, encoding: str) -> N
     text = drawn(trace, width=width, encoding=encoding)
     assert all(cell_len(line) <= width for line in text.splitlines())
     assert "plan" in text and "hop" in text
-    bars = "=" if encoding == "ascii" else "█"
+    bars = "=" if encoding == "ascii" else "━"
     assert (bars in text) == (width >= 72)
 
 
@@ -97,7 +97,7 @@ def test_what_never_ended_says_so(
     store.close()
     text = drawn(reader.trace("last"))
     assert text.startswith("interrupted · 3 hops")
-    assert "█" in text and "▒" in text
+    assert "━" in text and "╌" in text
 
 
 def test_a_resumed_run_names_the_trace_it_continues(tracing: Tracing, reader: TraceReader) -> None:

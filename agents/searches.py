@@ -1,0 +1,52 @@
+"""What to search for: each question of a message, what tools said of it, and a wider second try."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from fairlead.agents.evidence import plain
+from fairlead.agents.questions import Asked, clauses, topic
+from fairlead.agents.words import STOP_WORDS, content, stem, words
+from fairlead.schema import Passage
+
+NARROWED: Final = 4
+"""Searches narrowed by a value that a tool said, at most."""
+QUERIES: Final = 8
+"""Searches of one decision, at most."""
+_TOP, _TERMS = 5, 8
+
+
+def queries(questions: Sequence[Asked], facts: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Searches for the questions: whole, by clause, and with each value that a tool said."""
+    found: list[str] = []
+    for asked in questions:
+        text = asked.text
+        if facts:
+            text = topic(text)
+            found += [f"{text.rstrip('?!. ')} {value}" for _, value in facts[:NARROWED]]
+        found.append(text)
+        if asked.focus != asked.text and len(content(asked.focus)) >= 3:
+            found.append(asked.focus)
+        found += clauses(text)
+    return tuple(dict.fromkeys(found))[:QUERIES]
+
+
+def widened(question: str, passages: Sequence[Passage]) -> str:
+    """The question's own words with the terms that mark the best passages."""
+    own = content(question)
+    texts = [words(plain(passage.text)) for passage in passages[:_TOP]]
+    spread = Counter(word for text in texts for word in set(text))
+    known = {stem(word) for word in own}
+    weight: Counter[str] = Counter()
+    for text in texts:
+        for word, times in Counter(text).items():
+            if (
+                len(word) >= 3
+                and word.isalpha()
+                and word not in STOP_WORDS
+                and stem(word) not in known
+            ):
+                weight[word] += times * math.log(1 + len(texts) / spread[word])
+    ranked = sorted(weight.items(), key=lambda item: (-item[1], item[0]))
+    return " ".join([*own, *(word for word, _ in ranked[:_TERMS])])
