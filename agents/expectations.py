@@ -31,6 +31,8 @@ _SIZE = (
     r"temperature|distance|quantity|load|capacity|file|body|version)"
 )
 
+_CODE = r"(?:usd|eur|gbp|nok|sek|dkk|chf|jpy|cad|aud|inr)"
+
 _ASKED: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     ("duration", re.compile(
         r"\bhow (?:long|soon|fast|quick(?:ly)?|often|frequently)\b(?! is (?:the|a|an|my|our)\b)"
@@ -45,7 +47,7 @@ _ASKED: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     ("number", re.compile(
         r"\bhow (?:much|wide|high|large|big|tall|deep|old|far|heavy|warm|cold|hot|bright|loud)\b"
         rf"|\b(?:what|which)\b.{{0,40}}\b{_MOST}\b.{{0,20}}\b{_SIZE}\b|\b{_MOST} {_SIZE}\b"
-        rf"|\b(?:what|which) (?:\w+ ){{0,2}}(?:is|are|does|do|was|number|version|release)\b.{{0,12}}"
+        r"|\b(?:what|which) (?:\w+ ){0,2}(?:is|are|does|do|was|number|version|release)\b.{0,12}"
         r"\b(?:weight|length|height|width|size|temperature|load|number|capacity|age)\b"
         r"|\b(?:what|which) (?:\w+ ){0,2}(?:number|version|release|port|temperature|load|size)\b"
         r"|\b(?:phone|telephone|fax|port) number\b")),
@@ -56,13 +58,16 @@ _ASKED: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
         r"(?! (?:allowed|able|eligible|responsible|entitled|liable|covered|affected|permitted)\b)"
         r"|\bwhat is the name of (?:the|your)\b")),
 )  # fmt: skip
+_TITLED: Final = re.compile(
+    r"\b(?:which|what) (?:\w+ ){0,2}(?:release|version|year|edition|chapter|section|step|date)\b"
+)
 _COUNTED: Final = re.compile(r"\bhow many\b(?P<rest>.*)", re.DOTALL)
 
 _HELD: Final[dict[Kind, re.Pattern[str]]] = {
     "money": re.compile(
-        r"[$€£¥]\s?\d|\b\d[\d.,]*\s?(?:%|percent|per cent|[a-z]{3}\b(?<=usd|eur|gbp|nok|sek|dkk|chf|"
-        r"jpy|cad|aud|inr)|dollars?|euros?|pounds?|cents?|kroner|francs?)"
-        r"|\b(?:usd|eur|gbp|nok|sek|dkk|chf|jpy|cad|aud|inr)\s?\d|\bfree\b|\bat no (?:\w+ )?cost\b"
+        r"[$€£¥]\s?\d"
+        rf"|\b\d[\d.,]*\s?(?:%|percent|per cent|{_CODE}\b|dollars?|euros?|pounds?|cents?|kroner|"
+        rf"francs?)|\b{_CODE}\s?\d|\bfree\b|\bat no (?:\w+ )?cost\b"
         r"|\bno (?:\w+ )?(?:charge|cost|fee)s?\b"),
     "number": re.compile(rf"(?<![\w.]){_NUMBER}(?!\w)|\d"),
     "percent": re.compile(r"\d\s?%|\bper ?cent\b"),
@@ -72,7 +77,8 @@ _HELD: Final[dict[Kind, re.Pattern[str]]] = {
         r"|\b(?:daily|weekly|monthly|quarterly|yearly|annually|annual|immediately|indefinitely|"
         r"forever|permanently|lifetime|always|overnight)\b"
         rf"|\buntil (?:the|you|\d|{_MONTH})\b|\b\d{{1,2}} {_MONTH}\b|\b{_MONTH} \d{{1,2}}\b"
-        r"|\b\d{4}-\d\d-\d\d\b"),
+        r"|\b\d{4}-\d\d-\d\d\b"
+        r"|\d\s?(?:mm|cm|m|km|in|inch(?:es)?|feet|ft|yards?|miles?|met(?:er|re)s?)\b"),
     "year": re.compile(r"\b(?:1[89]|20)\d\d\b"),
 }  # fmt: skip
 _NAME: Final = re.compile(
@@ -91,6 +97,8 @@ class Expectation:
     nouns: frozenset[str] = frozenset()
     given: frozenset[str] = frozenset()
     """Numbers of the question itself: finding them again answers nothing."""
+    titled: bool = False
+    """Whether a heading may be what is asked for: a release, a year, a section."""
 
     def met(self, text: str) -> bool:
         """Whether the text holds such a thing."""
@@ -121,4 +129,6 @@ def expected(question: str) -> Expectation | None:
         kind: Kind = "count" if nouns else "number"
         return Expectation(kind=kind, nouns=frozenset(nouns), given=given)
     found = next((kind for kind, pattern in _ASKED if pattern.search(said)), None)
-    return Expectation(kind=found, given=given) if found else None
+    if found is None:
+        return None
+    return Expectation(kind=found, given=given, titled=bool(_TITLED.search(said)))

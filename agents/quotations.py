@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairlead.agents.composition import Text
-from fairlead.agents.evidence import Evidence, Support, quotable
+from fairlead.agents.evidence import Evidence, Support
+from fairlead.agents.stretches import quotable
 from fairlead.agents.units import Span, Unit
 from fairlead.agents.words import stems
 from fairlead.schema import Passage

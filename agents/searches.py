@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from fairlead.agents.evidence import plain
 from fairlead.agents.questions import Asked, clauses, topic
+from fairlead.agents.stretches import plain
 from fairlead.agents.words import STOP_WORDS, content, stem, words
 from fairlead.schema import Passage
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fairlead.agents.evidence import quotable
 from fairlead.agents.prompts import NO_ANSWER, write_prompt
 from fairlead.agents.questions import small_talk
 from fairlead.agents.results import facts
+from fairlead.agents.stretches import quotable
 from fairlead.agents.units import sentence_spans
 from fairlead.agents.words import stems
 from fairlead.decisions import View

@@ -31,8 +31,8 @@ class Ticket(TypedDict, total=False):
     letter: str
 
 
-async def write_letter(ticket: Ticket) -> Ticket:
-    answer = ticket["answer"]
+async def write_letter(state: Ticket) -> Ticket:
+    answer = state["answer"]
     sources = ", ".join(citation.source or citation.tool for citation in answer.citations)
     return {"letter": f"Dear customer,\n{answer.text}\n(according to: {sources})"}
 
@@ -58,8 +58,9 @@ async def main() -> None:
 
             print("\nThe same graph, streamed by LangGraph:")
             config["configurable"]["thread_id"] = "ticket-8"
-            question = {"question": "Is the shop open on Saturday?"}
-            async for update in assistant.graph.astream(question, config, stream_mode="updates"):
+            async for update in assistant.graph.astream(
+                {"question": "Is the shop open on Saturday?"}, config, stream_mode="updates"
+            ):
                 print(" ", ", ".join(update))
 
 

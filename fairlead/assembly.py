@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import TypeIs
+
 from fairlead.agents import EmbeddedPlanner, ExtractiveAnswerer, ModelAnswerer
 from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
-from fairlead.serving import LangChainModel, langchain_class, open_embedder
+from fairlead.serving import LangChainModel, TracedModel, langchain_class, open_embedder
 from fairlead.settings import Settings
 from fairlead.storage import Leases
 from fairlead.tools import BUILTINS, Journal, Toolbox
@@ -18,6 +20,9 @@ from fairlead.tracing import SpanStore, Tracing
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from opentelemetry.trace import TracerProvider
+
+CHARACTERS_PER_TOKEN = 4
+"""A rule of thumb for English; the budget of a prompt's passages is given in tokens."""
 
 
 @asynccontextmanager
@@ -47,7 +52,7 @@ async def assembled(
     checkpoints = Checkpoints(root / "runs.db", principal=principal)
     parts = Parts(
         planner=planner or EmbeddedPlanner(embedder),
-        answerer=_answerer(settings, model, embedder),
+        answerer=_answerer(settings, model, embedder, tracing),
         searcher=library,
         tools=toolbox,
         tracing=tracing,
@@ -77,15 +82,23 @@ def _warm(embedder: Embedder | None) -> None:
 
 
 def _answerer(
-    settings: Settings, model: "Model | BaseChatModel | None", embedder: Embedder | None
+    settings: Settings,
+    model: "Model | BaseChatModel | None",
+    embedder: Embedder | None,
+    tracing: Tracing,
 ) -> Answerer:
     """The model that was given, else the configured one, else the embedded answerer."""
     if model is None and settings.model.provider != "embedded":
         model = langchain_class(settings.model.provider, settings.model.options)
     if model is None:
         return ExtractiveAnswerer(embedder)
-    return ModelAnswerer(model if _is_model(model) else LangChainModel(model))
+    provider = "fairlead" if _is_model(model) else type(model).__module__.partition(".")[0]
+    ours = model if _is_model(model) else LangChainModel(model)
+    return ModelAnswerer(
+        TracedModel(ours, tracing, provider=provider),
+        context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN,
+    )
 
 
-def _is_model(model: object) -> bool:
+def _is_model(model: "Model | BaseChatModel") -> TypeIs[Model]:
     return callable(getattr(model, "complete", None)) and callable(getattr(model, "stream", None))

@@ -208,7 +208,7 @@ class Assistant:
             return Answer(**vars(answer)) if not isinstance(answer, Answer) else answer
 
     async def _turn(self, question: str, config: Any) -> Answer:
-        if config["configurable"].pop("fairlead_new", False):
+        if config["configurable"]["fairlead_new"]:
             return await self._run({"question": question}, config)
         state = await self._machine.aget_state(config)
         if state.next:

@@ -248,7 +248,8 @@ def _passages_detail(queries: Sequence[str], hits: Sequence[Hit]) -> str:
     sources = list(dict.fromkeys(hit.source for hit in hits))
     shown = ", ".join(sources[:3]) + (", …" if len(sources) > 3 else "")
     searches = "1 search" if len(queries) == 1 else f"{len(queries)} searches"
-    return f"{searches}, {len(hits)} passages" + (f" from {shown}" if hits else "")
+    found = "1 passage" if len(hits) == 1 else f"{len(hits)} passages"
+    return f"{searches}, {found}" + (f" from {shown}" if hits else "")
 
 
 def _call_detail(output: ToolOutput) -> str:

@@ -126,7 +126,10 @@ def begin_journey(
     The journey's `run` carries the new trace's ids where `run` had none.
     """
     name, attributes = names.invoke_agent(
-        agent=agent, run_id=run.run_id, tenant=run.tenant, conversation_id=run.thread_id
+        agent=agent,
+        run_id=run.run_id,
+        tenant=run.tenant,
+        conversation_id=run.thread_id if run.named else "",
     )
     root = tracing.start(name, attributes, links=(link,) if link else ())
     if not run.trace_id:

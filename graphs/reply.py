@@ -170,7 +170,8 @@ def _outcome(state: State, progress: Progress, draft: Draft) -> tuple[Status, st
 def _detail(status: Status, draft: Draft) -> str:
     if not draft.citations:
         return status
-    return f"{status}, {len(draft.citations)} citations"
+    number = len(draft.citations)
+    return f"{status}, {number} citation{'s' if number > 1 else ''}"
 
 
 def _tell(journey: Journey, answer: Answer) -> None:

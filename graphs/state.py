@@ -35,6 +35,8 @@ class Run:
     tenant: str
     subject: str
     thread_id: str
+    named: bool = True
+    """False where the caller named no thread and got one of its own."""
     seconds: float
     """Wall-clock budget; a run that is resumed after a crash gets it afresh."""
     filters: dict[str, Json] | None = None

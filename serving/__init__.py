@@ -8,12 +8,14 @@ from fairlead.serving.embedder import (
 )
 from fairlead.serving.langchain import LangChainModel, langchain_class
 from fairlead.serving.scripted import ScriptedModel
+from fairlead.serving.traced import TracedModel
 
 __all__ = [
     "LangChainEmbedder",
     "LangChainModel",
     "LocalEmbedder",
     "ScriptedModel",
+    "TracedModel",
     "langchain_class",
     "missing_weights",
     "open_embedder",

@@ -16,9 +16,39 @@ from screen import Screen
 
 from fairlead import Answer, Assistant
 from fairlead.schema import Hop
+from fairlead.tracing import TraceReader
 
 DOCUMENTS = Path(__file__).with_name("documents")
 TENANT = "demo"
+
+WELCOME = """\
+Harbour & Pine is an outdoor shop (an invented one). Its support desk is an assistant with 40 pages
+of policies, products and notices, and five tools over an order book. For every question a planner
+chooses one hop after another: search the documents, call a tool, answer. Whatever comes back passes
+a guard, the answer is verified against its sources, and every hop is written to a trace.
+
+Planner and answerer are Fairlead's embedded default: rules and a small embedding model on this
+machine's processor. They quote; they do not write. A language model can take their place."""
+
+INGEST = """\
+The pages are cut into passages and indexed twice: by their words and by their meaning."""
+
+ATTACK = """\
+On the page of reviews that was just quoted, one "customer" wrote to the assistant and not to other
+customers. This is that passage as the guard lets it through, with what the guard noticed:"""
+
+HARMLESS = """\
+Text from outside may inform an answer, it never authorises anything. Tools that send or pay are
+refused anyhow until the settings allow them by name."""
+
+TRACE = """\
+The trace of question 3: what was done, for how long, and why. It was on disk while it ran.
+`fairlead trace show` prints the same for every question that you ask."""
+
+GOODBYE = """\
+Your own documents:   fairlead ingest FOLDER, then fairlead ask "…"
+Your own tools:       examples/own_tool.py
+From Python:          examples/quickstart.py"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,26 +62,10 @@ class Step:
     remark: str = ""
 
 
-WELCOME = """\
-Harbour & Pine is an outdoor shop (an invented one). Its support desk is an assistant with 40 pages
-of policies, products and notices, and five tools over an order book. For every question a planner
-chooses one hop after another: search the documents, call a tool, answer. Whatever comes back passes
-a guard, the answer is verified against its sources, and every hop is written to a trace.
-
-Planner and answerer are Fairlead's embedded default: rules and a small embedding model on this
-machine's processor. They quote; they do not write. A language model can take their place."""
-
-INGEST = """\
-The pages are cut into passages and indexed, for words and for meaning. A guard reads along."""
-
-FLAGGED = """\
-That page holds customer reviews. One of them tells assistants to ignore their instructions and to
-refund an order. It stays searchable, as a text; it cannot make anything happen. See question 5."""
-
 STEPS = (
     Step(
         title="1 of 6  A question about the documents",
-        about="Each [n] marks a sentence that stands in a document word for word.",
+        about="Each [n] marks a stretch that stands in a document word for word.",
         question="What is the comfort temperature of the Fjord 5?",
         thread="desk-1",
     ),
@@ -68,7 +82,7 @@ STEPS = (
         "second hop is planned with what the first one found out.",
         question="How long may I return order 1042?",
         thread="desk-3",
-        remark="The folder also holds the German policy of 2023, which says 14 days.",
+        remark="Not fooled: the folder also holds the German policy of 2023, which says 14 days.",
     ),
     Step(
         title="4 of 6  A follow-up in the same thread",
@@ -77,9 +91,8 @@ STEPS = (
         thread="desk-3",
     ),
     Step(
-        title="5 of 6  Two questions in one, and a page that lies in wait",
-        about="Each half is searched by itself. The second is answered by the flagged page of "
-        "reviews.",
+        title="5 of 6  Two questions in one",
+        about="Each half is searched by itself. The second is answered by a page of reviews.",
         question="How much does the Kestrel 2 weigh, and did it stand through a gale?",
         thread="desk-4",
     ),
@@ -99,18 +112,21 @@ async def main() -> None:
         settings = {"storage": {"path": folder}, "telemetry": {"content": "spans"}}
         async with Assistant.open(settings, tools=desk.TOOLS) as assistant:
             await _ingest(screen, assistant)
-            for step in STEPS:
-                await _ask(screen, assistant, step)
+            answers = [await _ask(screen, assistant, step) for step in STEPS[:5]]
+            await _look_at_the_attack(screen, assistant)
+            answers.append(await _ask(screen, assistant, STEPS[5]))
+        screen.heading("The trace of one run", TRACE)
+        screen.trace(TraceReader(Path(folder) / "traces.db").trace(answers[2].trace_id))
+    screen.heading("That was all", GOODBYE)
     desk.order_book().close()
 
 
 async def _ingest(screen: Screen, assistant: Assistant) -> None:
     screen.heading("Ingest the documents", INGEST)
     started = time.perf_counter()
-    report = await assistant.ingest([DOCUMENTS], tenant=TENANT)
+    with screen.waiting("reading"):
+        report = await assistant.ingest([DOCUMENTS], tenant=TENANT)
     screen.ingested(report, time.perf_counter() - started)
-    if report.findings:
-        screen.remark(FLAGGED)
 
 
 async def _ask(screen: Screen, assistant: Assistant, step: Step) -> Answer:
@@ -118,6 +134,7 @@ async def _ask(screen: Screen, assistant: Assistant, step: Step) -> Answer:
     screen.heading(step.title, step.about)
     screen.question(step.question)
     started = time.perf_counter()
+    answer = Answer(status="partial", text="")
     async for event in assistant.stream(step.question, tenant=TENANT, thread=step.thread):
         match event.data:
             case {"hop": Hop() as hop}:
@@ -127,6 +144,17 @@ async def _ask(screen: Screen, assistant: Assistant, step: Step) -> Answer:
     if step.remark:
         screen.remark(step.remark)
     return answer
+
+
+async def _look_at_the_attack(screen: Screen, assistant: Assistant) -> None:
+    """Shows the flagged passage, and that nothing it asks for has happened."""
+    passages = await assistant.search("ignore all previous instructions", tenant=TENANT)
+    flagged = next(passage for passage in passages if passage.findings)
+    screen.heading("A page that lies in wait", ATTACK)
+    screen.flagged(flagged)
+    book = desk.order_book()
+    refunds, mails = (len(book.rows(f"SELECT * FROM {table}")) for table in ("refunds", "outbox"))
+    screen.remark(f"Refunds made: {refunds}. E-mails sent: {mails}. {HARMLESS}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
 """How the demo looks: plain lines and a little colour, readable without a terminal too."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fairlead import Answer, Citation
-from fairlead.schema import Hop, IngestReport
+from fairlead.schema import Hop, IngestReport, Passage
+from fairlead.tracing import Trace
+from fairlead.tracing.tree import render
 
 WIDTH = 100
-INDENT = 7
+MARGIN = 7
 STATUS = {"answered": "bold green", "abstained": "bold yellow"}
 
 
@@ -26,85 +31,94 @@ class Screen:
         """A title and what a newcomer should know before the part begins."""
         self._console.print()
         self._console.rule(Text(title, "bold cyan"), align="left", style="cyan")
-        self._console.print(Text(about, "italic"))
+        self._console.print(Text(about))
         self._console.print()
 
+    @contextmanager
+    def waiting(self, doing: str) -> Iterator[None]:
+        """Something moves on a terminal meanwhile."""
+        with self._console.status(doing):
+            yield
+
     def remark(self, text: str) -> None:
-        self._row("", Text(text, "magenta"))
+        self._console.print()
+        self._console.print(Text(text, "magenta"))
 
     def question(self, text: str) -> None:
         self._row("you", Text(text, "bold"))
 
     def hop(self, hop: Hop) -> None:
-        """One hop with its reason and how long it took."""
-        row = Table.grid(padding=(0, 1))
-        for style, width in (("dim", INDENT - 1), ("cyan", 8)):
-            row.add_column(style=style, width=width)
+        """One hop: what the planner chose, why, what came of it and how long it took."""
+        row = Table.grid(padding=(0, 1), expand=True)
+        row.add_column(style="dim", width=MARGIN - 1)
+        row.add_column(style="cyan", width=8)
         row.add_column(ratio=1)
         row.add_column(style="dim", justify="right", width=8)
         row.add_row(f"hop {hop.index}", hop.kind, Text(hop.reason, "dim"), f"{hop.ms:.0f} ms")
         self._console.print(row)
 
     def answer(self, answer: Answer, seconds: float) -> None:
-        """The text with a number behind each quoted stretch, its sources, status and time."""
-        numbers = _numbers(answer.citations)
-        self._row("desk", _marked(answer, numbers))
-        for (source, quote), number in numbers.items():
-            quoted = Text.assemble((source, "blue"), "  ", (f"“{_one_line(quote)}”", "dim"))
-            self._row(f"[{number}]", quoted)
+        """The text with a number behind what is quoted, then sources and quotes, status, time."""
+        quotes = _quotes(answer)
+        self._row("desk", _marked(answer, list(quotes)))
+        for number, (source, quoted) in enumerate(quotes.items(), start=1):
+            self._row(f"[{number}]", Text(source, "blue"))
+            for quote in quoted:
+                self._row(
+                    "", Text(f"“{_one_line(quote)}”", "dim", no_wrap=True, overflow="ellipsis")
+                )
         status = Text(answer.status, STATUS.get(answer.status, "bold red"))
-        self._row("", Text.assemble(status, (f" in {seconds * 1000:.0f} ms", "dim")))
+        self._row("", Text.assemble(status, (f" in {seconds:.2f} s", "dim")))
 
     def ingested(self, report: IngestReport, seconds: float) -> None:
-        """How much was read, and what the guard noticed on the way."""
+        """How much was read."""
         self._row(
             "",
             f"{report.documents['added']} documents, {report.chunks['added']} passages, "
             f"{report.vectors['added']} vectors in {seconds:.1f} s",
         )
-        for source, kinds in _flags(report).items():
-            self._row("flag", Text.assemble((source, "blue"), f": {kinds}"))
 
-    def lines(self, text: str | Text) -> None:
-        self._console.print(text)
+    def flagged(self, passage: Passage) -> None:
+        """A passage and the guard's findings in it."""
+        self._row("", Text(passage.source, "blue"))
+        self._row("", Text(_one_line(passage.text), "dim"))
+        kinds = Counter(finding.kind.replace("_", " ") for finding in passage.findings)
+        self._row("guard", Text(", ".join(f"{n} × {kind}" for kind, n in kinds.items()), "red"))
+
+    def trace(self, trace: Trace) -> None:
+        self._console.print(render(trace))
 
     def _row(self, left: str, right: str | Text) -> None:
         row = Table.grid(padding=(0, 1))
-        row.add_column(style="bold", width=INDENT - 1)
-        row.add_column(ratio=1)
+        row.add_column(style="bold", width=MARGIN - 1)
+        row.add_column(max_width=self._console.width - MARGIN)
         row.add_row(Text(left), right)
         self._console.print(row)
 
 
-def _numbers(citations: Iterable[Citation]) -> dict[tuple[str, str], int]:
-    """A number for each source and quote, in the order of the answer."""
-    keys = dict.fromkeys((c.source or f"tool {c.tool}", c.quote) for c in citations)
-    return {key: number for number, key in enumerate(keys, start=1)}
+def _named(citation: Citation) -> str:
+    return f"tool {citation.tool}" if citation.kind == "tool" else citation.source
 
 
-def _marked(answer: Answer, numbers: dict[tuple[str, str], int]) -> Text:
-    """The answer with `[n]` behind each stretch that citation n supports."""
-    marked = Text(answer.text)
-    shown = answer.text
-    for citation in sorted(answer.citations, key=lambda c: -c.end):
-        number = numbers[citation.source or f"tool {citation.tool}", citation.quote]
-        shown = f"{shown[: citation.end]} [{number}]{shown[citation.end :]}"
-    return Text(shown) if answer.citations else marked
+def _quotes(answer: Answer) -> dict[str, list[str]]:
+    """Source → its quotes, in the order of the answer."""
+    quotes: dict[str, dict[str, None]] = {}
+    for citation in answer.citations:
+        quotes.setdefault(_named(citation), {})[citation.quote] = None
+    return {source: list(quoted) for source, quoted in quotes.items()}
 
 
-def _flags(report: IngestReport) -> dict[str, str]:
-    """Source → what the guard noticed in it, in words."""
-    kinds: dict[str, list[str]] = {}
-    for finding in report.findings:
-        kinds.setdefault(str(finding.get("source")), []).append(str(finding.get("kind")))
-    return {
-        source: ", ".join(dict.fromkeys(kind.replace("_", " ") for kind in found))
-        for source, found in kinds.items()
-    }
+def _marked(answer: Answer, sources: list[str]) -> str:
+    """The answer with `[n]` behind what source n carries; neighbours on a line share one mark."""
+    marked, ordered = answer.text, sorted(answer.citations, key=lambda c: c.end)
+    for here, after in reversed(list(zip_longest(ordered, ordered[1:]))):
+        shared = after and _named(after) == _named(here)
+        if shared and "\n" not in answer.text[here.end : after.end]:
+            continue
+        number = sources.index(_named(here)) + 1
+        marked = f"{marked[: here.end]} [{number}]{marked[here.end :]}"
+    return marked
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-__all__: Sequence[str] = ["Screen"]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairlead.errors import SettingsError
+
 if TYPE_CHECKING:
     from fairlead.settings import Loaded, Settings
 
@@ -55,5 +57,16 @@ def loaded(ctx: typer.Context) -> "Loaded":
 
 
 def settings(ctx: typer.Context) -> "Settings":
-    """The settings that `--config` and the surroundings give."""
-    return loaded(ctx).settings
+    """The settings that `--config` and the surroundings give.
+
+    Raises `SettingsError` also where the storage folder cannot be one: a file has its place.
+    """
+    given = loaded(ctx).settings
+    folder = given.storage.path
+    nearest = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    if nearest.exists() and not nearest.is_dir():
+        raise SettingsError(
+            f"{str(nearest)!r} is a file, not a folder to store in",
+            hint="Move it away, or set storage.path to another folder.",
+        )
+    return given

@@ -160,7 +160,7 @@ class Ingest:
         return self._embedder.count_tokens if self._embedder else estimate_tokens
 
     def _nothing(self) -> InputError:
-        reasons = "; ".join(f"{each.source!r} {each.reason}" for each in self._rejects[:3])
+        reasons = "; ".join(f"{each.source!r}: {each.reason}" for each in self._rejects[:3])
         more = f"; and {len(self._rejects) - 3} more" if len(self._rejects) > 3 else ""
         return InputError(
             f"no document could be read: {reasons or 'nothing was given'}{more}",

@@ -11,6 +11,7 @@ RETURNS = """# Returns
 
 Anything you bought may be returned within 30 days of delivery.
 Mugs may be returned within 14 days.
+We deliver to many countries.
 """
 ORDERS = '''
 from fairlead import tool
@@ -71,8 +72,7 @@ def test_streaming_for_people(run: Run) -> None:
     shown = run("ask", QUESTION, "--stream")
     assert shown.exit_code == 0
     text = answer(run("ask", QUESTION, "--json"))["text"]
-    assert shown.stdout.startswith(f"{text}\n") and shown.stdout.count(str(text)) == 1
-    assert "[1] docs/returns.md" in shown.stdout
+    assert shown.stdout.startswith(f"{text}\n\n[1] docs/returns.md\n")
     assert shown.stderr.startswith("1. ") and " ms)" in shown.stderr
 
 

@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import Result
 
 from fairlead.tracing import SpanStore, Tracing, names
 
+Run = Callable[..., Result]
 Start = Callable[..., Any]  # a Popen[bytes] whose streams are pipes
 SECONDS = 60
-WORDS = {"FAIRLEAD_RETRIEVAL__EMBEDDER": "none"}
+
+
+@pytest.fixture(autouse=True)
+def words_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an embedder, which takes half a second to load."""
+    monkeypatch.setenv("FAIRLEAD_RETRIEVAL__EMBEDDER", "none")
 
 
 def ended(process: "subprocess.Popen[bytes]", stdin: bytes = b"") -> tuple[int, str, str]:
@@ -33,10 +40,10 @@ def write_documents(folder: Path, count: int, words: int = 60) -> None:
         (folder / f"{number}.md").write_text(f"# Page {number}\n\n{text}\n")
 
 
-def documents(start: Start) -> int:
-    status, out, err = ended(start("index", "ls", "--json", env=WORDS))
-    assert status == 0, err
-    return sum(each["documents"] for each in json.loads(out)["collections"])
+def documents(run: Run) -> int:
+    listed = run("index", "ls", "--json")
+    assert listed.exit_code == 0, listed.stderr
+    return sum(each["documents"] for each in json.loads(listed.stdout)["collections"])
 
 
 def test_a_question_of_a_megabyte_on_stdin(start: Start) -> None:
@@ -78,29 +85,29 @@ def test_a_reader_who_goes_away_is_no_failure(start: Start, arguments: list[str]
         assert process.stderr.read() == b""
 
 
-def test_interrupting_an_ingest_that_waits_for_stdin(start: Start, home: Path) -> None:
+def test_interrupting_an_ingest_that_waits_for_stdin(run: Run, start: Start, home: Path) -> None:
     file = home / ".fairlead/knowledge/default/default.db"
-    with start("ingest", "-", env=WORDS) as process:
+    with start("ingest", "-") as process:
         for number in range(40):  # one batch and a little
             process.stdin.write(b'{"id": "%d", "text": "word%d"}\n' % (number, number))
         process.stdin.flush()
-        _await(lambda: file.exists() and documents(start) > 0)
+        _await(lambda: file.exists() and documents(run) > 0)
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 130
         assert process.stderr.read() == b"Interrupted.\n"
-    assert documents(start) == 32
+    assert documents(run) == 32
 
 
-def test_interrupting_an_ingest_that_embeds(start: Start, home: Path) -> None:
+def test_interrupting_an_ingest_that_embeds(run: Run, start: Start, home: Path) -> None:
     write_documents(home / "docs", 400)
-    process = start("ingest", "docs")
+    process = start("ingest", "docs", env={"FAIRLEAD_RETRIEVAL__EMBEDDER": "default"})
     _await(lambda: (home / ".fairlead/knowledge/default/default.db").exists())
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     status, _, err = ended(process)
     assert (status, err) == (130, "Interrupted.\n")
-    assert ended(start("ingest", "docs", env=WORDS))[0] == 0
-    assert documents(start) == 400
+    assert run("ingest", "docs").exit_code == 0
+    assert documents(run) == 400
 
 
 SLOW = """
@@ -120,11 +127,11 @@ class Slow(BaseChatModel):
 """
 
 
-def test_interrupting_a_question_ends_the_run(start: Start, home: Path) -> None:
+def test_interrupting_a_question_ends_the_run(run: Run, start: Start, home: Path) -> None:
     write_documents(home / "docs", 3)
     (home / "slow.py").write_text(SLOW)
-    assert ended(start("ingest", "docs", env=WORDS))[0] == 0
-    env = {**WORDS, "FAIRLEAD_MODEL__PROVIDER": "langchain:slow:Slow", "PYTHONPATH": str(home)}
+    assert run("ingest", "docs").exit_code == 0
+    env = {"FAIRLEAD_MODEL__PROVIDER": "langchain:slow:Slow", "PYTHONPATH": str(home)}
     process = start("ask", "What does page 2 say of word130?", env=env)
     _await((home / "asked").exists)
     process.send_signal(signal.SIGINT)
@@ -132,8 +139,8 @@ def test_interrupting_a_question_ends_the_run(start: Start, home: Path) -> None:
     status, out, err = ended(process)
     assert (status, out, err) == (130, "", "Interrupted.\n")
     assert time.monotonic() - begun < 10
-    (run,) = json.loads(ended(start("trace", "ls", "--json"))[1])["traces"]
-    assert run["outcome"] == "" and run["status"] != "open"
+    (trace,) = json.loads(run("trace", "ls", "--json").stdout)["traces"]
+    assert trace["outcome"] == "" and trace["status"] != "open"
 
 
 def test_following_traces(start: Start, home: Path) -> None:
@@ -154,12 +161,12 @@ def test_following_traces(start: Start, home: Path) -> None:
     tracing.close()
 
 
-@pytest.mark.parametrize(("leave", "status"), [(b"/quit\n", 0), (b"\x04", 0), (None, 130)])
+@pytest.mark.parametrize(("leave", "status"), [(b"\x04", 0), (None, 130)])
 def test_chat_at_a_terminal(start: Start, home: Path, leave: bytes | None, status: int) -> None:
     write_documents(home / "docs", 1)
-    assert ended(start("ingest", "docs", env=WORDS))[0] == 0
+    assert run("ingest", "docs").exit_code == 0
     ours, theirs = os.openpty()
-    env = {**WORDS, "TERM": "xterm", "CI": "", "NO_COLOR": ""}
+    env = {"TERM": "xterm", "CI": "", "NO_COLOR": ""}
     process = start("chat", env=env, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     seen = _read_until(ours, b"\xe2\x80\xba ")
@@ -182,35 +189,35 @@ def _read_until(terminal: int, mark: bytes) -> bytes:
     return seen
 
 
-def test_two_processes_ingest_at_once(start: Start, home: Path) -> None:
+def test_two_processes_ingest_at_once(run: Run, start: Start, home: Path) -> None:
     for name in ("left", "right"):
         write_documents(home / name, 100)
-    both = [start("ingest", name, "--json", env=WORDS) for name in ("left", "right")]
+    both = [start("ingest", name, "--json") for name in ("left", "right")]
     for process in both:
         status, out, err = ended(process)
         assert status == 0, err
         assert json.loads(out)["documents"]["added"] == 100
-    assert documents(start) == 200
-    status, out, _ = ended(start("doctor", "--json", env=WORDS))
-    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert documents(run) == 200
+    found = json.loads(run("doctor", "--json").stdout)["checks"]
+    checks = {check["name"]: check for check in found}
     assert checks["collection default/default"]["status"] == "ok"
 
 
-def test_a_full_disk_loses_nothing(start: Start, home: Path) -> None:
+def test_a_full_disk_loses_nothing(run: Run, start: Start, home: Path) -> None:
     write_documents(home / "docs", 20)
-    assert ended(start("ingest", "docs", env=WORDS))[0] == 0
+    assert run("ingest", "docs").exit_code == 0
     write_documents(home / "more", 400)
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 
-    status, out, err = ended(start("ingest", "more", "--json", env=WORDS, preexec_fn=limited))
+    status, out, err = ended(start("ingest", "more", "--json", preexec_fn=limited))
     assert status == 5
     assert json.loads(out)["error"]["code"] == "unavailable"
     assert "default.db" in err and "Traceback" not in err
-    assert documents(start) >= 20
-    assert ended(start("ingest", "more", env=WORDS))[0] == 0
-    assert documents(start) == 420
+    assert documents(run) >= 20
+    assert run("ingest", "more").exit_code == 0
+    assert documents(run) == 420
 
 
 def may_mount() -> bool:
@@ -235,7 +242,7 @@ def test_a_storage_folder_on_a_bad_file_system(
     script = home / "mounted.sh"
     script.write_text(f'mount -t tmpfs -o {options} tmpfs "{home}/.fairlead" && exec "$@"\n')
     under = ["unshare", "-m", "sh", str(script)]
-    ended_with, out, err = ended(start("ingest", "docs", "--json", env=WORDS, under=under))
+    ended_with, out, err = ended(start("ingest", "docs", "--json", under=under))
     assert ended_with == status, err
     assert said in json.loads(out)["error"]["message"] and "Traceback" not in err
 
@@ -243,7 +250,7 @@ def test_a_storage_folder_on_a_bad_file_system(
 def test_a_file_in_place_of_the_storage_folder(start: Start, home: Path) -> None:
     write_documents(home / "docs", 1)
     (home / ".fairlead").write_text("mine")
-    status, out, err = ended(start("ingest", "docs", "--json", env=WORDS))
+    status, out, err = ended(start("ingest", "docs", "--json"))
     assert status == 3
     assert json.loads(out)["error"]["code"] == "settings"
     assert ".fairlead" in err and "storage.path" in err

@@ -1,0 +1,44 @@
+"""How sure it is that a stretch answers: logistic in four signs."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairlead.agents.memory import embed
+from fairlead.protocols import Embedder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signs:
+    """What confidence is made of."""
+
+    cosine: float
+    """Of the question and the best of the first four stretches."""
+    met: bool
+    """The best stretch holds the kind of thing asked for, or no kind is asked for."""
+    named: bool
+    """A name of the question is missing from what was found."""
+    weight: float
+    """Change of the question's meaning without the weightiest missing word, 0 to 1."""
+
+    def confidence(self) -> float:
+        """0 to 1. Logistic regression on 175 answerable questions and near misses of four
+        document sets, leaving one set out each time: area under the curve .75 to .95.
+        """
+        z = 6.0 * self.cosine - 2.0 * (not self.met) - 0.8 * self.named - 3.0 * self.weight - 2.6
+        return 1 / (1 + math.exp(-z))
+
+
+def weight(question: str, missing: Sequence[str], embedder: Embedder | None) -> float:
+    """How much the question's meaning changes without the weightiest of the missing words.
+
+    1 − cosine of the vectors with and without it; without an embedder the share of words missing.
+    """
+    if not missing:
+        return 0.0
+    if embedder is None:
+        return min(1.0, len(missing) / max(1, len(question.split())))
+    without = [re.sub(rf"(?i)\b{re.escape(word)}\b", " ", question) for word in missing[:6]]
+    vectors = embed(embedder, [question, *without])
+    return float(max(0.0, 1.0 - min(vectors[1:] @ vectors[0])))

@@ -1,0 +1,58 @@
+"""Any model with a span around each call."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from opentelemetry.trace import SpanKind
+
+from fairlead.protocols import Completion, Delta, Model, Request
+from fairlead.tracing import Span, Tracing, names
+
+
+class TracedModel:
+    """Opens `chat {model}` below the current span and counts the call in the usage."""
+
+    def __init__(self, model: Model, tracing: Tracing, *, provider: str) -> None:
+        self._model, self._tracing, self._provider = model, tracing, provider
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    async def complete(self, request: Request) -> Completion:
+        name, attributes = names.chat(self.name, provider=self._provider)
+        with self._tracing.span(name, attributes, kind=SpanKind.CLIENT) as span:
+            completion = await self._model.complete(request)
+            return _noted(span, request, completion)
+
+    async def stream(self, request: Request) -> AsyncIterator[Delta]:
+        name, attributes = names.chat(self.name, provider=self._provider)
+        span = self._tracing.start(name, attributes, kind=SpanKind.CLIENT)
+        try:
+            async for delta in self._model.stream(request):
+                if delta.completion is not None:
+                    delta = replace(delta, completion=_noted(span, request, delta.completion))
+                yield delta
+        except Exception as error:
+            span.fail(type(error).__name__)
+            raise
+        finally:
+            span.end()
+
+
+def _noted(span: Span, request: Request, completion: Completion) -> Completion:
+    usage = completion.usage
+    if not usage.model_calls:
+        usage = replace(usage, model_calls=1)
+    span.set(
+        {
+            names.RESPONSE_MODEL: completion.model,
+            names.FINISH_REASONS: [completion.finish_reason],
+            names.INPUT_TOKENS: usage.input_tokens,
+            names.OUTPUT_TOKENS: usage.output_tokens,
+            names.CACHED_TOKENS: usage.cached_tokens,
+            names.INPUT_MESSAGES: "\n".join(f"{m.role}: {m.content}" for m in request.messages),
+            names.OUTPUT_MESSAGES: completion.text,
+        }
+    )
+    return replace(completion, usage=usage)
