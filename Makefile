@@ -29,11 +29,11 @@ check: $(READY) ## Run what CI runs: format, lint, types, import contracts, test
 	@$(BIN)/coverage report --include='guardrails/*,graphs/*' --fail-under=100
 
 qa: $(READY) ## Score answers on a folder with documents/ and questions.jsonl: make qa DIR=…
-	@$(BIN)/python -P benchmarks/qa.py $(DIR)
+	@$(BIN)/python benchmarks/qa.py $(DIR)
 
 bench: $(READY) ## Measure start-up and overhead
-	@$(BIN)/python -P benchmarks/startup.py
-	@$(BIN)/python -P benchmarks/overhead.py
+	@$(BIN)/python benchmarks/startup.py
+	@$(BIN)/python benchmarks/overhead.py
 
 build: $(READY) ## Build sdist and wheel into dist/
 	@rm -rf dist

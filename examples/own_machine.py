@@ -27,11 +27,9 @@ from fairlead.graphs import (
     guard_node,
     plan_node,
     retrieve_node,
-    route,
     verify_node,
 )
 from fairlead.graphs.machine import Machine
-from fairlead.graphs.reply import after_verify
 from fairlead.graphs.state import Input, Output
 from fairlead.retrieval import Library
 from fairlead.serving import open_embedder
@@ -58,24 +56,26 @@ async def drop_flagged(state: State) -> State:
 
 
 def build(parts: Parts) -> Machine:
+    """`plan` goes on to `retrieve`, `call` or `answer`, and `verify` to `plan` or the end."""
     graph = StateGraph(State, input_schema=Input, output_schema=Output)
     graph.add_node("admit", admit_node(parts))
-    graph.add_node("plan", plan_node(parts))
+    graph.add_node("plan", plan_node(parts), destinations=("retrieve", "call", "answer"))
     graph.add_node("retrieve", retrieve_node(parts))
     graph.add_node("call", call_node(parts))
     graph.add_node("guard", guard_node(parts))
     graph.add_node("drop_flagged", drop_flagged)
     graph.add_node("answer", answer_node(parts))
-    graph.add_node("verify", verify_node(parts))
-    graph.add_edge(START, "admit")
-    graph.add_edge("admit", "plan")
-    graph.add_conditional_edges("plan", route, ["retrieve", "call", "answer"])
-    graph.add_edge("retrieve", "guard")
-    graph.add_edge("call", "guard")
-    graph.add_edge("guard", "drop_flagged")
-    graph.add_edge("drop_flagged", "plan")
-    graph.add_edge("answer", "verify")
-    graph.add_conditional_edges("verify", after_verify, {"plan": "plan", "end": END})
+    graph.add_node("verify", verify_node(parts), destinations=("plan", END))
+    for here, there in (
+        (START, "admit"),
+        ("admit", "plan"),
+        ("retrieve", "guard"),
+        ("call", "guard"),
+        ("guard", "drop_flagged"),
+        ("drop_flagged", "plan"),
+        ("answer", "verify"),
+    ):
+        graph.add_edge(here, there)
     return graph.compile(checkpointer=InMemorySaver())
 
 

@@ -37,9 +37,10 @@ ATTACK = """\
 On the page of reviews that was just quoted, one "customer" wrote to the assistant and not to other
 customers. This is that passage as the guard lets it through, with what the guard noticed:"""
 
-HARMLESS = """\
-Text from outside may inform an answer, it never authorises anything. Tools that send or pay are
-refused anyhow until the settings allow them by name."""
+HARMLESS = (
+    "Text from outside may inform an answer, it never authorises anything. Tools that pay or send "
+    "are refused in any case until the settings allow them by name."
+)
 
 TRACE = """\
 The trace of question 3: what was done, for how long, and why. It was on disk while it ran.
@@ -117,7 +118,7 @@ async def main() -> None:
             answers.append(await _ask(screen, assistant, STEPS[5]))
         screen.heading("The trace of one run", TRACE)
         screen.trace(TraceReader(Path(folder) / "traces.db").trace(answers[2].trace_id))
-    screen.heading("That was all", GOODBYE)
+    screen.heading("Where to go from here", GOODBYE)
     desk.order_book().close()
 
 

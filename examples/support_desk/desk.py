@@ -14,11 +14,14 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from fairlead import Authority, Payload, tool
 from fairlead.errors import InputError, NotFound
 
+Model: TypeAlias = Literal[
+    "Kestrel 2", "Fjord 5", "Cairn 45", "Ember", "Pilot", "Skerry", "Tarn", "Dunlin", "Rill"
+]
 _SEED = Path(__file__).with_name("orders.json")
 _SCHEMA = """
 CREATE TABLE orders (
@@ -114,22 +117,17 @@ def find_customer_orders(email: str) -> list[dict[str, str | int]]:
 
 
 @tool(effect="read", returns="first_party")
-def product_stock(product: str) -> dict[str, str | int]:
+def product_stock(model: Model) -> dict[str, str | int]:
     """How many pieces of a product are in stock in Kiel, Leeds and Portland.
 
     Args:
-        product: Name of the product or part of it, for example "Kestrel 2".
+        model: The model's name, without what it is.
     """
-    rows = order_book().rows("SELECT * FROM stock")
-    wanted = set(product.lower().split())
-    near = [row for row in rows if wanted & set(row["product"].lower().split())]
-    best = max(
-        near, key=lambda row: len(wanted & set(row["product"].lower().split())), default=None
-    )
-    if best is None:
-        names = ", ".join(row["product"] for row in rows)
-        raise NotFound(f"no product {product!r}", hint=f"The shop sells: {names}.")
-    return dict(best) | {"in stock": best["kiel"] + best["leeds"] + best["portland"]}
+    found = order_book().rows("SELECT * FROM stock WHERE product LIKE ? || ' %'", model)
+    if not found:
+        raise NotFound(f"no model {model!r}", hint=f"The shop sells {', '.join(get_args(Model))}.")
+    stock = dict(found[0])
+    return stock | {"in stock": stock["kiel"] + stock["leeds"] + stock["portland"]}
 
 
 @tool(effect="send", returns="first_party")
@@ -187,11 +185,6 @@ def _fill(db: sqlite3.Connection) -> None:
     for table, rows in json.loads(_SEED.read_text(encoding="utf-8")).items():
         marks = ", ".join(f":{column}" for column in rows[0])
         db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-
-
-def _likeness(asked: str, product: str) -> int:
-    """How many words two names share."""
-    return len(set(asked.lower().split()) & set(product.lower().split()))
 
 
 def _sum(rows: Iterable[sqlite3.Row]) -> Decimal:

@@ -63,7 +63,7 @@ class Screen:
         self._row("desk", _marked(answer, list(quotes)))
         for number, (source, quoted) in enumerate(quotes.items(), start=1):
             self._row(f"[{number}]", Text(source, "blue"))
-            for quote in quoted:
+            for quote in [" · ".join(quoted)] if source.startswith("tool ") else quoted:
                 self._row(
                     "", Text(f"“{_one_line(quote)}”", "dim", no_wrap=True, overflow="ellipsis")
                 )

@@ -32,8 +32,13 @@ def outcome(arguments: Sequence[str], command: Callable[[], object]) -> int:
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as error:
         if any(isinstance(each, BrokenPipeError) for each in chain(error)):
-            return _silenced()
+            _silence()
+            return 0
         raise
+    except OSError as error:
+        error_lines(f"Error: cannot write the output: {error.strerror}")
+        _silence()
+        return Unavailable.exit_code
     return status
 
 
@@ -116,7 +121,7 @@ def _described(error: Exception) -> tuple[str, str, str, int]:
     if isinstance(error, FairleadError):
         return error.code, error.message, error.hint, error.exit_code
     first = (str(error).strip().splitlines() or [""])[0]
-    said = f"unexpected {type(error).__name__}: {first}" if first else type(error).__name__
+    said = f"unexpected {type(error).__name__}{': ' if first else ''}{first}"
     return "unexpected", said, "Run with --debug for the details.", FairleadError.exit_code
 
 
@@ -131,8 +136,7 @@ def _usage_hint(error: Exception) -> str:
     return f"Try `{path} --help`."
 
 
-def _silenced() -> int:
-    """The reader went away, which is no failure; the last flush shall not complain of it."""
+def _silence() -> None:
+    """Points stdout nowhere, so that the interpreter's last flush does not complain again."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
-    return 0

@@ -102,7 +102,7 @@ def show(text: str, style: str = "", *, indent: int = 0) -> None:
     from rich.text import Text
 
     sys.stdout.flush()
-    console().print(Padding(Text(printable(text), style=style), (0, 0, 0, indent)))
+    console().print(Padding(Text(printable(text), style=style), (0, 0, 0, indent), expand=False))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: str = "") -> None:

@@ -161,13 +161,13 @@ def _raise_generation(connection: sqlite3.Connection) -> None:
 
 
 def _require_fts5() -> None:
-    with sqlite3.connect(":memory:") as connection:
-        found = connection.execute(
-            "SELECT 1 FROM pragma_module_list WHERE name = 'fts5'"
-        ).fetchone()
-    connection.close()
-    if not found:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
+    except sqlite3.OperationalError as error:
         raise SettingsError(
             "this Python's SQLite has no full-text search (FTS5)",
-            hint="Use a Python from python.org, uv or your distribution, or install libsqlite3.",
-        )
+            hint="Use a Python from python.org, uv or your distribution.",
+        ) from error
+    finally:
+        connection.close()

@@ -84,7 +84,7 @@ def _moment(value: Json) -> str:
         return ""
     try:
         return utc(parse_time(value))
-    except (InputError, OverflowError):
+    except InputError:
         return ""
 
 

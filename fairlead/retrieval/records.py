@@ -177,14 +177,14 @@ def stamp(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """A date or time in ISO form. Raises `InputError` for anything else."""
+    """A date or time in ISO form (UTC where it names no zone). Raises `InputError` for others."""
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InputError(
             f"{text!r} is no date or time", hint="Write it like 2026-03-01 or 2026-03-01T12:00:00Z."
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def until(expires: "datetime | date | str | None") -> str:
@@ -222,7 +222,7 @@ def _time(value: object) -> str:
         raise Malformed("'published_at' is no string")
     try:
         return utc(parse_time(value))
-    except (InputError, OverflowError):
+    except InputError:
         raise Malformed(f"'published_at' is no time: {value!r}") from None
 
 

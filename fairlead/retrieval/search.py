@@ -13,7 +13,7 @@ from fairlead.errors import FairleadError
 from fairlead.protocols import Embedder
 from fairlead.retrieval.analysis import TOKENIZER, match_expression, query_terms
 from fairlead.retrieval.collection import CollectionFile, index_version, shown_version
-from fairlead.retrieval.confidence import Signals, confidence, signals, stored_scale
+from fairlead.retrieval.confidence import confidence, signals, stored_scale
 from fairlead.retrieval.fusion import fused
 from fairlead.retrieval.matrix import Matrix
 from fairlead.retrieval.mentions import Mentions
@@ -79,7 +79,6 @@ class Search:
         self._query = query
         self._advice = advice
         self._found = _Found()
-        self.signals: Signals | None = None
         self._confidence = 0.0
 
     def run(self) -> SearchResult:
@@ -108,7 +107,7 @@ class Search:
             within = visible(connection, query.principal, query.filters, version)
             if within is not None:
                 allow(connection, within)
-        text = self._understood(connection)
+        text = self._understood(connection, within is not None)
         n = max(_CANDIDATES, 2 * query.k)
         if query.mode != "sparse":
             self._by_vectors(connection, text, n, within, version is not None)
@@ -124,15 +123,14 @@ class Search:
             seen = signals(connection, found.terms, texts, found.lexical, found.dense)
             identity = self._embedder.identity if self._embedder and found.dense else ""
             self._confidence = confidence(seen, stored_scale(connection, identity)) if hits else 0.0
-            self.signals = seen
         return hits
 
-    def _understood(self, connection: sqlite3.Connection) -> str:
+    def _understood(self, connection: sqlite3.Connection, limited: bool) -> str:
         """The question with misspelt words mended, for both rankings."""
         found, text = self._found, self._query.text
         with found.timed("spelling"):
             found.terms = query_terms(text)
-            mends = mended(connection, text, found.terms)
+            mends = mended(connection, text, found.terms, limited=limited)
         if mends:
             found.terms = [mends.get(term, term) for term in found.terms]
             said = ", ".join(f"{new!r} for {old!r}" for old, new in mends.items())

@@ -100,6 +100,8 @@ class Sources:
     def _expanded(self, given: Source) -> Iterator[Entry]:
         if isinstance(given, Document):
             yield Entry(source=given.source or given.id or "document", document=given)
+        elif not str(given).strip():
+            self._refuse(repr(given), "is no path")
         elif str(given) == "-":
             yield Entry(source=self._as_name or "stdin")
         elif str(given).startswith(("http://", "https://")):
@@ -109,9 +111,11 @@ class Sources:
 
     def _below(self, path: Path) -> Iterator[Entry]:
         try:
-            name = (self._as_name or path.expanduser().resolve().name).strip("/")
             path = path.expanduser()
-            if not path.exists():
+            name = (self._as_name or os.path.basename(os.path.realpath(path))).strip("/")
+            if not name:
+                self._refuse(str(path), "has no name of its own; give one with --as")
+            elif not path.exists():
                 self._refuse(str(path), "no such file or folder")
             elif not path.is_dir():
                 self.roots.append(name)
@@ -123,7 +127,7 @@ class Sources:
                     yield from found
                 elif not any(each.origin.startswith(f"{name}/") for each in self._rejects):
                     self._refuse(name, "a folder without documents (.md, .txt, .json, .jsonl)")
-        except (OSError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a user unknown
             self._refuse(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
     def _walked(self, root: Path, name: str) -> Iterator[Entry]:
@@ -133,7 +137,7 @@ class Sources:
             where = Path(name, os.path.relpath(error.filename, root)).as_posix()
             self._refuse(where, f"cannot be read: {error.strerror}")
 
-        inside = root.resolve()
+        inside = Path(os.path.realpath(root))
         for folder, folders, files in os.walk(root, onerror=unreadable):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
             for each in sorted(files):
@@ -141,7 +145,7 @@ class Sources:
                 source = f"{name}/{path.relative_to(root).as_posix()}"
                 if each.startswith("."):
                     continue
-                if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                     self._refuse(source, "is a link to outside the folder")
                     continue
                 yield from self._accepted(path, source, explicit=False)
@@ -168,7 +172,7 @@ class Sources:
                 kept.append(entry)
                 if entry.document is None:
                     held[entry.source] = entry
-            elif not (entry.path and before.path and entry.path.samefile(before.path)):
+            elif not (entry.path and before.path and _same(entry.path, before.path)):
                 reason = (
                     f"another file has this source: {str(before.path)!r} and {str(entry.path)!r}"
                 )
@@ -296,6 +300,10 @@ def _opened(path: Path) -> BinaryIO:
     if not stat.S_ISREG(path.stat().st_mode):
         raise Malformed("is no regular file")
     return path.open("rb")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _too_long() -> str:

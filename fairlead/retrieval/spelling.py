@@ -8,6 +8,7 @@ from fairlead.retrieval.analysis import STEMMER, match_expression, words
 _SHORTEST = 4
 _TWO_EDITS_FROM = 8
 _CANDIDATES = 20_000
+_MOST = 8
 
 
 def document_counts(connection: sqlite3.Connection, stems: Sequence[str]) -> dict[str, int]:
@@ -20,22 +21,30 @@ def document_counts(connection: sqlite3.Connection, stems: Sequence[str]) -> dic
     return counts
 
 
-def mended(connection: sqlite3.Connection, question: str, terms: Sequence[str]) -> dict[str, str]:
-    """Unknown terms → the nearest word that the collection knows.
+def mended(
+    connection: sqlite3.Connection, question: str, terms: Sequence[str], *, limited: bool = False
+) -> dict[str, str]:
+    """Unknown terms → the nearest word that the collection knows; the first eight of them.
+
+    `limited`: only from documents in `temp.allowed`, so that no hidden word shows.
 
     Words under four letters, with digits or underscores, and capitalised words inside a sentence
     (names) are left alone. One edit is forgiven, two from eight letters on; neighbours that
     changed places are one edit.
     """
-    found = {}
+    found: dict[str, str] = {}
+    tried = 0
     for term in dict.fromkeys(terms):
         if len(term) < _SHORTEST or not term.isalpha() or _is_name(question, term):
             continue
         stem = STEMMER.stems([term])[term]
         if len(stem) != 1 or document_counts(connection, stem):
             continue
+        tried += 1
+        if tried > _MOST:
+            break
         nearest = _nearest_stem(connection, stem[0])
-        surface = nearest and _surface(connection, nearest, term)
+        surface = nearest and _surface(connection, nearest, term, limited)
         if surface:
             found[term] = surface
     return found
@@ -83,11 +92,12 @@ def _neighbours(connection: sqlite3.Connection, stem: str, limit: int) -> Iterat
         )
 
 
-def _surface(connection: sqlite3.Connection, stem: str, misspelt: str) -> str:
+def _surface(connection: sqlite3.Connection, stem: str, misspelt: str, limited: bool) -> str:
     """The word behind a stem, as some chunk writes it."""
+    within = " AND chunk.document IN (SELECT document FROM temp.allowed)" if limited else ""
     row = connection.execute(
         "SELECT chunk.title || ' ' || chunk.body || ' ' || chunk.meta FROM fts"
-        " CROSS JOIN chunk ON chunk.row = fts.rowid WHERE fts MATCH ? LIMIT 1",
+        f" CROSS JOIN chunk ON chunk.row = fts.rowid WHERE fts MATCH ?{within} LIMIT 1",
         (match_expression([stem]),),
     ).fetchone()
     said = list(dict.fromkeys(words(row[0]))) if row else []

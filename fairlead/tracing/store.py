@@ -119,16 +119,14 @@ class SpanStore:
         self._writing = threading.Lock()
         self._waiting = threading.Event()
         self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
         atexit.register(self.close)
+        threading.Thread(target=self._write, name="fairlead-spans", daemon=True).start()
 
     def put(self, record: SpanRecord) -> None:
         """Hands over a record that started, changed or ended; never waits for the disk."""
         self._queue.append(record)
         if not self._waiting.is_set():
             self._waiting.set()
-            if self._thread is None:
-                self._start()
 
     def flush(self) -> None:
         """Returns when every record handed over is committed.
@@ -151,14 +149,6 @@ class SpanStore:
             self._connection.close()
             leases_of(self._path).give(lease_name(self._writer))
         self._waiting.set()
-
-    def _start(self) -> None:
-        with self._writing:
-            if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(
-                    target=self._write, name="fairlead-spans", daemon=True
-                )
-                self._thread.start()
 
     def _write(self) -> None:
         while not self._closed.is_set():

@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from fairlead.agents import ExtractiveAnswerer
+from fairlead.decisions import View
+from fairlead.schema import Draft
+
 Run = Callable[..., Result]
 
 RETURNS = """# Returns
@@ -24,6 +28,16 @@ def find_order(order: int) -> dict[str, str]:
         order: The order number.
     """
     return {"item": "glass mug", "status": "delivered"}
+'''
+REFUNDS = '''
+from pathlib import Path
+from fairlead import tool
+
+@tool(effect="write")
+def refund_order(order: int) -> str:
+    """Refund an order."""
+    Path("refunded").touch()
+    return "refunded"
 '''
 QUESTION = "Within how many days may mugs be returned?"
 
@@ -168,6 +182,29 @@ def test_an_unknown_setting_names_the_nearest(run: Run, shop: Path) -> None:
 def test_the_answer_of_a_run_that_ended_early_stands(run: Run) -> None:
     document = answer(run("ask", QUESTION, "--deadline", "0.000001", "--json"))
     assert document["status"] == "partial"
+
+
+def test_a_refused_call_exits_4_and_the_answer_stands(run: Run, shop: Path) -> None:
+    (shop / "refunds.py").write_text(REFUNDS)
+    result = run("ask", "Refund order 1042", "--tools", "refunds.py", "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["schema"]) == (4, "fairlead.answer/1")
+    assert document["status"] == "refused" and "[policy]" in document["text"]
+    assert not (shop / "refunded").exists()
+
+
+def test_an_unexpected_failure_names_its_trace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(self: ExtractiveAnswerer, view: View) -> Draft:
+        raise KeyError("boom")
+
+    monkeypatch.setattr(ExtractiveAnswerer, "answer", fail)
+    result = run("ask", QUESTION, "--json")
+    assert result.exit_code == 1
+    error = json.loads(result.stdout)["error"]
+    assert error["code"] == "unexpected" and "KeyError" in error["message"]
+    (line,) = result.stderr.splitlines()
+    assert f"trace {error['trace_id']}" in line and "--debug" in line
+    assert "KeyError" in run("trace", "show", error["trace_id"]).stdout
 
 
 def test_chat_keeps_one_thread(run: Run) -> None:

@@ -30,7 +30,7 @@ def words_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def ended(process: "subprocess.Popen[bytes]", stdin: bytes = b"") -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     out, err = process.communicate(stdin, timeout=SECONDS)
-    return process.returncode, out.decode(), err.decode()
+    return process.returncode, (out or b"").decode(), err.decode()
 
 
 def write_documents(folder: Path, count: int, words: int = 60) -> None:
@@ -83,6 +83,14 @@ def test_a_reader_who_goes_away_is_no_failure(start: Start, arguments: list[str]
         process.stdout.close()
         assert process.wait(SECONDS) == 0
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["version", "--json"], ["config", "schema"]])
+def test_output_that_cannot_be_written(start: Start, arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        status, _, err = ended(start(*arguments, stdout=full))
+    assert status == 5
+    assert err.startswith("Error: ") and "o space left" in err and len(err.splitlines()) <= 2
 
 
 def test_interrupting_an_ingest_that_waits_for_stdin(run: Run, start: Start, home: Path) -> None:
@@ -162,7 +170,9 @@ def test_following_traces(start: Start, home: Path) -> None:
 
 
 @pytest.mark.parametrize(("leave", "status"), [(b"\x04", 0), (None, 130)])
-def test_chat_at_a_terminal(start: Start, home: Path, leave: bytes | None, status: int) -> None:
+def test_chat_at_a_terminal(
+    run: Run, start: Start, home: Path, leave: bytes | None, status: int
+) -> None:
     write_documents(home / "docs", 1)
     assert run("ingest", "docs").exit_code == 0
     ours, theirs = os.openpty()

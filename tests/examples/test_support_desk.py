@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -190,12 +190,18 @@ def test_what_is_not_there_is_said_to_be_missing(desk: ModuleType) -> None:
         desk.refund_order(7, 1.0)
 
 
+def test_every_model_is_in_stock_somewhere(desk: ModuleType) -> None:
+    models = get_args(desk.Model)
+    assert len(models) == len(desk.order_book().rows("SELECT * FROM stock"))
+    assert all(desk.product_stock(model)["in stock"] > 0 for model in models)
+
+
 def test_a_customer_sees_the_own_orders_only(desk: ModuleType) -> None:
     orders = desk.find_customer_orders("Jonas.Brandt@mail.example")
     assert [order["order"] for order in orders] == [1045, 1042]
 
 
-def test_stock_is_found_by_part_of_a_name(desk: ModuleType) -> None:
+def test_stock_is_counted_by_depot(desk: ModuleType) -> None:
     assert desk.product_stock("Kestrel 2") == {
         "product": "Kestrel 2 tent", "kiel": 14, "leeds": 6, "portland": 9, "in stock": 29,
     }  # fmt: skip

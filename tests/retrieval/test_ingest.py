@@ -229,12 +229,44 @@ async def test_nothing_good_changes_nothing(plain: Library, tmp_path: Path) -> N
         [tmp_path / "void"],
         [tmp_path / "absent.md"],
         [],
+        [""],
+        ["/"],
+        ["~nobody-of-this-name/x"],
         [Document(text=" ")],
+        [Document(text="x", metadata={"deep": float("inf")})],
     )
     for given in bad:
         with pytest.raises(InputError, match="no document could be read"):
             await plain.ingest(given, tenant="acme", prune=True)
     assert not (tmp_path / "knowledge").exists()
+
+
+async def test_loops_of_links_end(plain: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "loop"
+    folder.mkdir()
+    (folder / "a.md").write_text("reached", encoding="utf-8")
+    (folder / "again").symlink_to(folder)
+    (folder / "self.md").symlink_to(folder / "self.md")
+    (folder / "inside.md").symlink_to(folder / "a.md")
+    report = await plain.ingest([folder], tenant="acme")
+    assert report.documents["added"] == 2 and list(reasons(report)) == ["loop/self.md"]
+
+
+async def test_unreadable_folders_are_said_and_spared(
+    plain: Library, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await plain.ingest([docs], tenant="acme")
+    real = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("policies"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    report = await plain.ingest([docs], tenant="acme", prune=True)
+    assert "Permission denied" in reasons(report)["docs/policies"]
+    assert report.documents["deleted"] == 0
 
 
 async def test_two_files_under_one_source_are_refused(plain: Library, tmp_path: Path) -> None:

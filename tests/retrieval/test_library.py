@@ -240,3 +240,38 @@ async def test_faults_are_found(plain: Library, docs: Path) -> None:
     assert not found.ok
     assert any("differ from their document" in each for each in found.problems)
     assert any("lexical index differs" in each for each in found.problems)
+
+
+async def test_no_word_of_a_hidden_document_is_mended_to(plain: Library) -> None:
+    await plain.ingest(
+        [
+            Document(text="The severance package is generous.", id="s", acl=("hr",)),
+            Document(text="Lunch is at noon.", id="l"),
+        ],
+        tenant="acme",
+    )
+    asked = "what pakcage is there"
+    assert (await plain.search(asked, principal=READER)).warnings == ()
+    told = await plain.search(asked, principal=Principal(tenant="acme", groups=("hr",)))
+    assert told.warnings == ("searched for 'package' for 'pakcage'",)
+    assert [hit.document_id for hit in told.hits] == ["s"]
+
+
+async def test_many_unknown_words_cost_little(plain: Library, docs: Path) -> None:
+    await plain.ingest([docs], tenant="acme")
+    text = " ".join(f"retrun{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(400))
+    found = await plain.search(text, principal=READER)
+    assert found.timings["spelling"] < 1000
+
+
+async def test_sources_are_named_and_dates_matter(plain: Library) -> None:
+    await plain.ingest(
+        [
+            Document(text="The bridge was opened.", source="Kiel Courier", id="k"),
+            Document(text="The bridge was opened.  ", source="Daily", id="d"),
+            Document(text="A bridge, a bridge, a bridge.", source="Other", id="o"),
+        ],
+        tenant="acme",
+    )
+    found = await plain.search("What did the Kiel Courier say of the bridge?", principal=READER)
+    assert found.hits[0].document_id == "k"
