@@ -195,5 +195,7 @@ def _judged(
         met=wanted is None or supports[0].met,
         named=bool(proper_names(focus).intersection(missing)),
         weight=weight(question, missing, embedder),
+        documents=len({support.passage.document_id for support in supports[:4]}),
+        words=len(subject(focus)),
     )
     return Evidence(supports=tuple(supports), confidence=signs.confidence(), missing=tuple(missing))

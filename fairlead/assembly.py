@@ -48,7 +48,7 @@ async def assembled(
     )
     journal = Journal(root / "journal.db")
     toolbox = Toolbox([*BUILTINS, *tools], settings, journal)
-    library = Library(root / "knowledge", embedder, settings)
+    library = Library(root / "knowledge", embedder, settings, tracing)
     checkpoints = Checkpoints(root / "runs.db", principal=principal)
     parts = Parts(
         planner=planner or EmbeddedPlanner(embedder),

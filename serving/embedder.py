@@ -81,6 +81,10 @@ class LocalEmbedder:
         """WordPiece tokens without the two that frame a text. Loads the vocabulary only."""
         return len(self._pieces().encode(text, add_special_tokens=False).ids)
 
+    def knows(self, word: str) -> bool:
+        """Whether the word is one piece of the vocabulary (30,522 frequent ones)."""
+        return self.count_tokens(word) == 1
+
     def _one(self, text: str) -> "NDArray[float32]":
         with self._lock:
             held = self._queries.get(text)

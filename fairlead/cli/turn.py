@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from fairlead.cli.output import console, error_lines, line, lively, printable
+from fairlead.cli.output import console, error_lines, fields_of, line, lively, printable
 
 if TYPE_CHECKING:
     from fairlead.assistant import Assistant
@@ -38,8 +38,6 @@ class Lines:
     def hear(self, event: "Event") -> None:
         """Prints the event."""
         if event.kind != "done":
-            from fairlead.cli.output import fields_of
-
             line("fairlead.event/1", **fields_of(event))
 
 
@@ -79,9 +77,11 @@ class Spinner:
 
     def hear(self, event: "Event") -> None:
         """Says what the hop that begins is about."""
+        from rich.text import Text  # a plain string would be read as markup
+
         if event.kind == "hop_started":
             kind, reason = event.data.get("kind", ""), event.data.get("reason", "")
-            self._status.update(printable(f"{kind}: {reason}"))
+            self._status.update(Text(printable(f"{kind}: {reason}")))
 
 
 @contextmanager

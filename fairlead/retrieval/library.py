@@ -28,6 +28,7 @@ from fairlead.schema import (
 )
 from fairlead.settings import Settings
 from fairlead.storage import plainly
+from fairlead.tracing import Tracing
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MOST = 1000
@@ -44,11 +45,16 @@ class Library:
     """
 
     def __init__(
-        self, root: Path, embedder: Embedder | None, settings: Settings | None = None
+        self,
+        root: Path,
+        embedder: Embedder | None,
+        settings: Settings | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._root = root
         self._embedder = embedder
         self._settings = settings or Settings()
+        self._tracing = tracing or Tracing()
         self._files: dict[tuple[str, str], CollectionFile] = {}
         self._lock = threading.Lock()
 
@@ -121,7 +127,9 @@ class Library:
             as_of=as_of,
         )
         advice = "" if self._settings.retrieval.embedder == "none" else _ADVICE
-        return await asyncio.to_thread(Search(file, self._embedder, asked, advice).run)
+        return await asyncio.to_thread(
+            Search(file, self._embedder, asked, self._tracing, advice).run
+        )
 
     async def collections(self, tenant: str) -> tuple[CollectionInfo, ...]:
         """What a tenant has, by name."""

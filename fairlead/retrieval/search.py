@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fairlead.errors import FairleadError
-from fairlead.protocols import Embedder
+from fairlead.protocols import Embedder, Vocabulary
 from fairlead.retrieval.analysis import TOKENIZER, match_expression, query_terms
 from fairlead.retrieval.collection import CollectionFile, index_version, shown_version
 from fairlead.retrieval.confidence import confidence, signals, stored_scale
@@ -21,6 +21,7 @@ from fairlead.retrieval.spelling import mended
 from fairlead.retrieval.vectors import stored_embedder
 from fairlead.retrieval.visibility import allow, visible, wanted_version
 from fairlead.schema import Hit, Json, Principal, SearchMode, SearchResult
+from fairlead.tracing import Tracing, names
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -72,17 +73,32 @@ class Search:
     """
 
     def __init__(
-        self, file: CollectionFile, embedder: Embedder | None, query: Query, advice: str = ""
+        self,
+        file: CollectionFile,
+        embedder: Embedder | None,
+        query: Query,
+        tracing: Tracing,
+        advice: str = "",
     ) -> None:
         self._file = file
         self._embedder = embedder
         self._query = query
+        self._tracing = tracing
         self._advice = advice
         self._found = _Found()
         self._confidence = 0.0
 
     def run(self) -> SearchResult:
         """Best first; empty where nothing was ever written."""
+        name, attributes = names.database(
+            self._query.mode, self._file.name, system="sqlite", tenant=self._file.tenant
+        )
+        with self._tracing.span(name, attributes) as span:
+            result = self._searched()
+            span.set({names.DB_ROWS: len(result.hits)})
+        return result
+
+    def _searched(self) -> SearchResult:
         found = self._found
         with found.timed("total"), self._file.reading() as connection:
             if connection is None:
@@ -130,7 +146,8 @@ class Search:
         found, text = self._found, self._query.text
         with found.timed("spelling"):
             found.terms = query_terms(text)
-            mends = mended(connection, text, found.terms, limited=limited)
+            unsure = [term for term in found.terms if not self._is_word(term)]
+            mends = mended(connection, text, unsure, limited=limited)
         if mends:
             found.terms = [mends.get(term, term) for term in found.terms]
             said = ", ".join(f"{new!r} for {old!r}" for old, new in mends.items())
@@ -163,6 +180,10 @@ class Search:
             )
         self._found.lexical = {row: -score for row, score in rows}
 
+    def _is_word(self, term: str) -> bool:
+        """Whether the embedder's vocabulary has the whole term: then it is spelt right."""
+        return isinstance(self._embedder, Vocabulary) and self._embedder.knows(term)
+
     def _by_vectors(
         self,
         connection: sqlite3.Connection,
@@ -176,7 +197,8 @@ class Search:
             if self._advice:
                 found.warnings.append(self._advice)
             return
-        with found.timed("embed"):
+        name, attributes = names.embeddings(self._embedder.identity)
+        with found.timed("embed"), self._tracing.span(name, attributes):
             vector = self._embedded(text)
         if vector is None:
             return

@@ -71,7 +71,8 @@ def _migrate(
                 step(connection)
             connection.execute(f"PRAGMA user_version={number}")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has undone it already
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 

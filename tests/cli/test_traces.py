@@ -74,3 +74,32 @@ def test_a_trace_that_is_not_there(run: Run, stored: list[str], which: str) -> N
 def test_the_trace_of_another_tenant_is_not_there(run: Run, stored: list[str]) -> None:
     assert run("trace", "show", stored[0]).exit_code == 2
     assert run("trace", "show", stored[0], "--tenant", "acme").exit_code == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_tail(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
+    store = SpanStore(home / ".fairlead" / "traces.db")
+    tracing = Tracing(store=store)
+    name, attributes = names.invoke_agent(agent="fairlead", run_id="r", tenant="default")
+    root = tracing.start(name, attributes)
+    tracing.flush()
+    pauses = iter([root.end, tracing.close])
+
+    def pause(seconds: float) -> None:
+        """Ends the span, then closes the store, then the person has seen enough."""
+        step = next(pauses, None)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
+        tracing.flush()
+
+    monkeypatch.setattr("fairlead.tracing.reader.time.sleep", pause)
+    result = run("trace", "tail", *options)
+    assert (result.exit_code, result.stderr) == (130, "Interrupted.\n")
+    lines = result.stdout.splitlines()
+    if options:
+        ends = [json.loads(line)["span"]["end_ns"] for line in lines]
+        assert ends[0] is None and ends[1]
+    else:
+        (line,) = lines
+        assert root.trace_id[:8] in line and "invoke_agent fairlead" in line

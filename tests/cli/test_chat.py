@@ -1,0 +1,54 @@
+import builtins
+from collections.abc import Iterator
+
+import pytest
+
+from fairlead.cli import chat
+from fairlead.errors import InputError
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What a person at a terminal types, a line each; then the end of the input."""
+    lines: list[str] = []
+
+    def read(prompt: str) -> str:
+        if not lines:
+            raise EOFError
+        return lines.pop(0)
+
+    monkeypatch.setattr(builtins, "input", read)
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True, raising=False)
+    return lines
+
+
+def test_the_conversation_goes_on_after_a_failure_and_an_interrupt(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes: Iterator[BaseException | None] = iter(
+        [KeyboardInterrupt(), InputError("too long", hint="Be brief."), None]
+    )
+    asked: list[str] = []
+
+    def turn(question: str) -> None:
+        asked.append(question)
+        if error := next(outcomes):
+            raise error
+
+    typed += ["one", "  ", "two ", "three"]
+    chat._talk(turn, "desk-4")
+    assert asked == ["one", "two", "three"]
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        "Thread desk-4. Leave with /quit or Ctrl-D.",
+        "Interrupted.",
+        "Error: too long",
+        "  Be brief.",
+    ]
+
+
+def test_leaving(typed: list[str]) -> None:
+    typed += ["/quit", "never"]
+    chat._talk(lambda question: pytest.fail(question), "t")
+    assert typed == ["never"]
