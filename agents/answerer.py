@@ -5,34 +5,16 @@ It writes no sentence of its own about the matter; the few phrases around the qu
 """
 
 import asyncio
-from dataclasses import dataclass
 
 from fairlead.agents import phrases
+from fairlead.agents.cases import Case, cases
 from fairlead.agents.composition import Text
-from fairlead.agents.evidence import Evidence, gather
-from fairlead.agents.questions import asked, small_talk
+from fairlead.agents.evidence import Evidence
+from fairlead.agents.questions import small_talk
 from fairlead.agents.quotations import quoted
-from fairlead.agents.reports import Report, reported
-from fairlead.agents.results import terms
 from fairlead.decisions import View
 from fairlead.protocols import Embedder
 from fairlead.schema import Draft
-
-CONFIDENT = 0.5
-"""Evidence below this is not quoted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """One question of the message with what was found for it."""
-
-    question: str
-    evidence: Evidence
-    report: Report
-
-    @property
-    def documented(self) -> bool:
-        return bool(self.evidence.supports) and self.evidence.confidence >= CONFIDENT
 
 
 class ExtractiveAnswerer:
@@ -45,58 +27,42 @@ class ExtractiveAnswerer:
         self._embedder = embedder
 
     async def answer(self, view: View) -> Draft:
-        """A draft with a citation for every stretch, or one that abstains and says what it tried."""
+        """A draft with every stretch cited, or one that abstains and says what was tried."""
         talk = small_talk(view.question)
         if talk:
             return Draft(text=phrases.TALK[talk], confidence=1.0)
-        found = await asyncio.to_thread(self._parts, view)
+        found = await asyncio.to_thread(cases, view, self._embedder)
         text = Text()
-        for part in found:
-            self._write(text, part, alone=len(found) == 1)
+        for case in found:
+            _write(text, case, alone=len(found) == 1)
         if not text.citations:
+            evidence = found[0].evidence if found else Evidence()
             return Draft(
-                text=phrases.abstention(view, found[0].evidence if found else Evidence()),
+                text=phrases.abstention(view, evidence),
                 status="abstained",
-                confidence=max((part.evidence.confidence for part in found), default=0.0),
+                confidence=max((case.evidence.confidence for case in found), default=0.0),
             )
-        sure = [part.evidence.confidence for part in found if part.documented]
+        sure = [case.evidence.confidence for case in found if case.documented]
         return Draft(
             text=text.finished(),
             citations=tuple(text.citations),
             confidence=min(sure, default=1.0),
         )
 
-    def _parts(self, view: View) -> list[_Part]:
-        questions = asked(view.question, view.history)
-        return [
-            _Part(
-                question=question.focus,
-                evidence=gather(
-                    question.text,
-                    view.passages,
-                    self._embedder,
-                    focus=question.focus,
-                    facts=terms(view.tool_results),
-                ),
-                report=reported(question.text, view.tool_results, several=len(questions) > 1),
-            )
-            for question in questions
-        ]
 
-    def _write(self, text: Text, part: _Part, *, alone: bool) -> None:
+def _write(text: Text, case: Case, *, alone: bool) -> None:
+    """Adds what is quoted for one question."""
+    text.paragraph()
+    if case.report.answers:
+        case.report.write(text)
+    elif case.documented:
+        chosen = quoted(case.evidence)
+        case.report.write_context(text, [quotation.passage for quotation in chosen])
+        for quotation in chosen:
+            quotation.write(text)
+    elif case.report.found:
+        text.own(phrases.not_found(case.asked.focus))
         text.paragraph()
-        report = part.report
-        if report.answers:
-            report.write(text)
-            return
-        if part.documented:
-            chosen = quoted(part.evidence)
-            report.write_context(text, chosen)
-            for group in chosen:
-                group.write(text)
-        elif report.found:
-            text.own(phrases.not_found(part.question))
-            text.paragraph()
-            report.write(text)
-        elif not alone:
-            text.own(phrases.not_found(part.question))
+        case.report.write(text)
+    elif not alone:
+        text.own(phrases.not_found(case.asked.focus))

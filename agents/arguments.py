@@ -279,8 +279,8 @@ def _words(slot: _Slot, question: str, found: Sequence[Found]) -> tuple[Json, bo
         return quoted
     if slot.is_a(_QUERIES):
         return question.strip(), False, None
-    described = set(slot.tool.description.split()) | {slot.tool.name}
-    names = [f for f in found if f.kind == "name" and str(f.value) not in described]
+    described = set(words(slot.tool.description))
+    names = [f for f in found if f.kind == "name" and not set(words(str(f.value))) <= described]
     if slot.is_a(_PLACES):
         names = [
             f for f in names if set(f.before[-1:]) & {"in", "to", "from", "for", "at"}

@@ -6,15 +6,19 @@ A tool with an effect beyond reading is chosen only where the question asks for 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead.agents.arguments import Filled, fill
-from fairlead.agents.questions import Asked, leans
+from fairlead.agents.questions import Asked
 from fairlead.agents.results import facts
 from fairlead.agents.words import fold, stem, stems, words
 from fairlead.decisions import View
 from fairlead.protocols import Embedder
 from fairlead.schema import Json, ToolCall, ToolResult, ToolSpec
+
+if TYPE_CHECKING:  # numpy costs 60 ms to import and is needed here for annotations
+    from numpy import float32
+    from numpy.typing import NDArray
 
 FIRM: Final = 0.2
 """Relevance from which a tool is called whose arguments stand in the question by their form."""
@@ -23,7 +27,11 @@ BARE: Final = 0.45
 GUESSED: Final = 0.5
 """The same where an argument is a guess: a name, or the question itself. Below it nothing is asked
 back either. Chosen on the tools and questions of the support desk example."""
-_NAMED, _DESCRIBED, _SHARED_MOST = 0.15, 0.1, 0.3
+LAST: Final = 0.35
+"""The same once the documents gave no answer."""
+_NAMED: Final = 0.15
+_DESCRIBED: Final = 0.1
+_SHARED_MOST: Final = 0.3
 _POLITE: Final = re.compile(
     r"(?:please|kindly|now|then|and|also|ok(?:ay)?|hi|hello|go ahead and|could you|can you|"
     r"would you|will you|i(?: would|'d) like you to|i want you to|i need you to)\b[\s,]*"
@@ -32,6 +40,8 @@ _GENERAL: Final = re.compile(
     r"\b(?:how (?:do|can|may|could|should|long|much|many)|may i|can i|could i|must i|should i|"
     r"do i|am i|what (?:happens|if)|why|is it possible)\b"
 )
+_POINTS: Final = re.compile(r"\b(?:it|its|this|that|they|them|their)\b")
+"""Words that may mean the record an earlier turn looked up."""
 _READS: Final = ("read", "egress")
 
 
@@ -49,18 +59,15 @@ class Choice:
     def call(self) -> ToolCall:
         return ToolCall(tool=self.spec.name, arguments=self.filled.arguments)
 
-    @property
-    def ready(self) -> bool:
-        """Whether it may be called as it is."""
+    def ready(self, guessed: float = GUESSED) -> bool:
+        """Whether it may be called as it is; `guessed`: relevance that makes up for a guess."""
         if self.filled.missing:
             return False
         if self.asked_for:
             return True
         if not _required(self.spec):
-            return (
-                self.relevance >= (FIRM + BARE) / 2 if self.filled.firm else self.relevance >= BARE
-            )
-        return self.relevance >= (FIRM if self.filled.firm else GUESSED)
+            return self.relevance >= ((FIRM + BARE) / 2 if self.filled.firm else min(BARE, guessed))
+        return self.relevance >= (FIRM if self.filled.firm else guessed)
 
 
 class Chooser:
@@ -68,7 +75,7 @@ class Chooser:
 
     def __init__(self, embedder: Embedder | None) -> None:
         self._embedder = embedder
-        self._vectors: dict[str, object] = {}
+        self._vectors: dict[str, NDArray[float32]] = {}
 
     def choices(self, asked: Asked, view: View) -> list[Choice]:
         """Every tool that comes into question, the best first."""
@@ -82,13 +89,13 @@ class Chooser:
             if spec.effect not in _READS and not asked_for:
                 continue
             filled = fill(spec, asked.text, known)
-            if filled.missing and spec.effect in _READS and leans(asked.focus):
+            if filled.missing and spec.effect in _READS and _POINTS.search(fold(asked.focus)):
                 filled = _inherited(filled, spec, view)
             choice = Choice(
                 spec=spec, filled=filled, relevance=relevance[spec.name], asked_for=asked_for
             )
             found.append(choice)
-        return sorted(found, key=lambda c: (-c.asked_for, -c.ready, -c.relevance, c.spec.name))
+        return sorted(found, key=lambda c: (-c.asked_for, -c.ready(), -c.relevance, c.spec.name))
 
     def _relevance(self, question: str, tools: Sequence[ToolSpec]) -> Mapping[str, float]:
         shared = {spec.name: _shared(question, spec) for spec in tools}
@@ -100,8 +107,7 @@ class Chooser:
             self._vectors.update(zip(new, self._embedder.embed(new), strict=True))
         vector = self._embedder.embed([question])[0]
         return {
-            name: float(self._vectors[text] @ vector) + shared[name]  # type: ignore[operator] # rows of an array
-            for name, text in texts.items()
+            name: float(self._vectors[text] @ vector) + shared[name] for name, text in texts.items()
         }
 
 

@@ -38,6 +38,8 @@ def abstention(view: View, evidence: Evidence) -> str:
 
 
 def _searched(view: View) -> str:
+    if any(result.error for result in view.tool_results) and not view.passages:
+        return "I could not look that up."
     if view.passages:
         return f"I found no answer. I searched the documents for “{view.question.strip()}”."
     if view.collections:

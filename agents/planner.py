@@ -1,28 +1,21 @@
 """The embedded planner: rules, and the meaning of words by a small embedding model.
 
 One hop at a time: calls whose arguments the question holds come first, then searches narrowed by
-what the calls said, a wider search where little was found, then the answer. It keeps nothing
-between hops but the vectors of tool descriptions: the same view gives the same decision.
+what the calls said; where that gives no answer, a less certain tool and a wider search; then the
+answer. It keeps nothing between hops but vectors: the same view gives the same decision.
 """
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from fairlead.agents.choices import Choice, Chooser, made, refers, wanted_words
-from fairlead.agents.evidence import gather
-from fairlead.agents.questions import Asked, asked, small_talk
-from fairlead.agents.reports import reported
-from fairlead.agents.results import terms
+from fairlead.agents.cases import Case, cases
+from fairlead.agents.choices import GUESSED, LAST, Choice, Chooser, made, refers, wanted_words
+from fairlead.agents.questions import small_talk
 from fairlead.agents.searches import queries, widened
 from fairlead.decisions import AnswerNow, AnyDecision, Ask, Call, Retrieve, Stop, View
 from fairlead.protocols import Embedder
-from fairlead.schema import ToolResult
 
-LITTLE: Final = 0.5
-"""Search confidence below which a second, wider search is made."""
-COVERED: Final = 0.4
-"""Share of the question's weighted words in one stretch below which it is made too."""
 CALLS: Final = 4
 """Calls of one decision."""
 
@@ -31,6 +24,7 @@ class EmbeddedPlanner:
     """Chooses the next hop without a language model. Without an embedder it goes by words alone."""
 
     def __init__(self, embedder: Embedder | None = None) -> None:
+        self._embedder = embedder
         self._chooser = Chooser(embedder)
 
     async def plan(self, view: View) -> AnyDecision:
@@ -43,22 +37,23 @@ class EmbeddedPlanner:
             return AnswerNow(reason=f"this is {_PLEASANTRY[talk]}: nothing to look up")
         if view.budget.hops <= 1:
             return AnswerNow(reason="the last hop is kept for the answer")
-        questions = asked(view.question, view.history)
+        found = cases(view, self._embedder)
         return (
-            self._called(view, questions)
-            or self._searched(view, questions)
-            or AnswerNow(reason=_sufficient(view))
+            self._called(view, found, GUESSED)
+            or _searched(view, found)
+            or self._tried(view, found)
+            or AnswerNow(reason=_sufficient(view, found))
         )
 
-    def _called(self, view: View, questions: Sequence[Asked]) -> AnyDecision | None:
+    def _called(self, view: View, found: Sequence[Case], guessed: float) -> Call | Ask | None:
         """The calls that the questions need and that were not made yet, or what to ask for."""
         chosen: list[Choice] = []
-        for question in questions:
-            choices = self._chooser.choices(question, view)
-            best = next((c for c in choices if c.ready or _wants(question, c)), None)
-            if best is None or (best.ready and made(best.call, view.tool_results)):
+        for case in found:
+            choices = self._chooser.choices(case.asked, view)
+            best = next((c for c in choices if c.ready(guessed) or _wanting(case, c)), None)
+            if best is None or made(best.call, view.tool_results):
                 continue
-            if not best.ready:
+            if not best.ready(guessed):
                 return _asking_back(best)
             if best.call not in [choice.call for choice in chosen]:
                 chosen.append(best)
@@ -67,30 +62,23 @@ class EmbeddedPlanner:
         calls = tuple(choice.call for choice in chosen[:CALLS])
         return Call(calls=calls, reason="; ".join(_called_for(c) for c in chosen[:CALLS]))
 
-    def _searched(self, view: View, questions: Sequence[Asked]) -> AnyDecision | None:
-        """The search that is still worth making."""
-        several = len(questions) > 1
-        open_ = [q for q in questions if not _settled(q, view.tool_results, several)]
-        if not open_:
+    def _tried(self, view: View, found: Sequence[Case]) -> AnyDecision | None:
+        """For what the documents did not answer: a tool whose arguments are a guess, then a wider
+        search.
+        """
+        open_ = [case for case in found if not case.settled and not case.documented]
+        if not open_ or view.budget.hops <= 2:
             return None
-        if not view.collections:
-            if view.tool_results:
-                return None
-            return Stop(
-                why="I cannot answer that: there are no documents to search, and no tool fits.",
-                reason="no collection, and no tool whose arguments the question holds",
-            )
-        before = sum(hop.kind == "retrieve" for hop in view.hops)
-        said = terms(view.tool_results)
-        if before == 0:
-            return Retrieve(queries=queries(open_, said), reason=_looked_up(said, several))
-        if before == 1 and view.passages and view.budget.hops > 2:
-            little = _little(view, open_)
-            if little:
-                return Retrieve(
-                    queries=tuple(widened(q.text, view.passages) for q in open_), reason=little
-                )
-        return None
+        call = self._called(view, open_, LAST)
+        if isinstance(call, Call):
+            return call
+        if not view.passages or sum(hop.kind == "retrieve" for hop in view.hops) > 1:
+            return None
+        asked = "; ".join(f"“{case.asked.focus}”" for case in open_)
+        return Retrieve(
+            queries=tuple(widened(case.asked.text, view.passages) for case in open_),
+            reason=f"no passage answers {asked}, so the search is widened",
+        )
 
 
 _PLEASANTRY: Final = {
@@ -101,17 +89,40 @@ _PLEASANTRY: Final = {
 }
 
 
-def _wants(question: Asked, choice: Choice) -> bool:
+def _searched(view: View, found: Sequence[Case]) -> AnyDecision | None:
+    """The first search, for what no tool answers."""
+    open_ = [case for case in found if not case.settled]
+    if not open_ or any(hop.kind == "retrieve" for hop in view.hops):
+        return None
+    if not view.collections:
+        if view.tool_results:
+            return None
+        return Stop(
+            why="I cannot answer that: there are no documents to search, and no tool fits.",
+            reason="no collection, and no tool whose arguments the question holds",
+        )
+    facts = tuple(dict.fromkeys(fact for case in open_ for fact in case.facts))
+    searches = [query for case in open_ for query in queries(case.asked, case.facts)]
+    if facts:
+        values = ", ".join(value for _, value in facts[:3])
+        why = f"the rest must stand in the documents; the tool said {values}, which narrows it"
+    else:
+        why = "several questions, each searched by itself" if len(open_) > 1 else "no tool fits"
+    return Retrieve(queries=tuple(dict.fromkeys(searches)), reason=why)
+
+
+def _wanting(case: Case, choice: Choice) -> bool:
     """Whether the tool is meant although arguments are missing, so that asking back helps."""
-    if not choice.filled.missing:
+    if not choice.filled.missing or case.results:
         return False
-    return choice.asked_for or (choice.relevance >= 0.5 and refers(question.focus, choice))
+    about = choice.relevance >= GUESSED and refers(case.asked.focus, choice)
+    return choice.asked_for or about
 
 
 def _asking_back(choice: Choice) -> Ask:
     wanted = wanted_words(choice.spec, choice.filled.missing)
     return Ask(
-        question=f"For that I need to know: {wanted}. Which is it?",
+        question=f"To look that up I need: {wanted}. Please tell me.",
         reason=f"{choice.spec.name} fits, but the question does not say "
         f"{', '.join(choice.filled.missing)}",
     )
@@ -123,36 +134,11 @@ def _called_for(choice: Choice) -> str:
     return f"{choice.spec.name}: {why}" + (f", and the question holds {said}" if said else "")
 
 
-def _settled(question: Asked, results: Sequence[ToolResult], several: bool) -> bool:
-    """Whether what tools said answers the question, or a failed call makes a search pointless."""
-    report = reported(question.text, results, several)
-    return report.answers or (bool(results) and all(result.error for result in results))
-
-
-def _looked_up(said: Sequence[tuple[str, str]], several: bool) -> str:
-    if said:
-        values = ", ".join(value for _, value in said[:3])
-        return f"the rest must stand in the documents; the tool said {values}, which narrows it"
-    return "several questions, each searched by itself" if several else "no tool answers that"
-
-
-def _little(view: View, questions: Sequence[Asked]) -> str:
-    """Why a wider search is worth a hop; empty where the first one found enough."""
+def _sufficient(view: View, found: Sequence[Case]) -> str:
     if view.note:
-        return f"the first answer was sent back ({view.note}), so the search is widened"
-    if view.confidence < LITTLE:
-        return f"the search is unsure (confidence {view.confidence:.2f}), so it is widened"
-    for question in questions:
-        evidence = gather(question.text, view.passages, None)
-        best = max((support.coverage for support in evidence.supports), default=0.0)
-        if best < COVERED:
-            return f"no passage holds much of “{question.focus}”, so the search is widened"
-    return ""
-
-
-def _sufficient(view: View) -> str:
-    if view.note:
-        return "nothing more to look up"
-    found = [f"{len(view.passages)} passages"] if view.passages else []
-    found += [f"{len(view.tool_results)} tool results"] if view.tool_results else []
-    return f"{' and '.join(found)} are enough to try an answer" if found else "nothing was found"
+        return f"nothing more to look up, although the first answer was sent back: {view.note}"
+    if any(case.report.answers for case in found):
+        return "the tool's result answers it"
+    if any(case.documented for case in found):
+        return f"the passages answer it (confidence {found[0].evidence.confidence:.2f})"
+    return "everything that fits was tried"

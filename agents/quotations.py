@@ -15,6 +15,7 @@ from fairlead.schema import Passage
 LENGTH: Final = 650
 """Characters quoted for one question, beyond which no further stretch is begun."""
 STRETCHES: Final = 5
+DOCUMENTS: Final = 3
 BEHIND: Final = 0.3
 """A stretch whose score is further behind the best one's is left out."""
 LEAD: Final = 200
@@ -104,6 +105,9 @@ def _chosen(supports: Sequence[Support]) -> list[Support]:
             break
         if chosen and length + len(support.text) > LENGTH:
             continue
+        documents = {other.passage.document_id for other in chosen}
+        if len(documents | {support.passage.document_id}) > DOCUMENTS:
+            continue
         if any(_alike(support.text, other.text) for other in chosen):
             continue
         chosen.append(support)
@@ -131,6 +135,11 @@ def _widened(passage: Passage, units: Sequence[Unit], room: int) -> tuple[list[U
             if other not in wanted and length <= room:
                 wanted.add(other)
                 room -= length
+    for place in range(1, len(every) - 1):
+        if {place - 1, place + 1} <= wanted and len(
+            {e.block for e in every[place - 1 : place + 2]}
+        ) == 1:
+            wanted.add(place)
     return [every[place] for place in sorted(wanted)], room
 
 

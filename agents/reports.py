@@ -7,11 +7,12 @@ from typing import Final
 
 from fairlead.agents.composition import Text
 from fairlead.agents.expectations import Expectation, expected
-from fairlead.agents.quotations import Quotation
+from fairlead.agents.questions import Asked
 from fairlead.agents.results import Fact, facts, records
+from fairlead.agents.stretches import roots, surroundings
 from fairlead.agents.units import cut
 from fairlead.agents.words import stem, stems, words
-from fairlead.schema import ToolResult
+from fairlead.schema import Passage, ToolResult
 
 WHOLE: Final = 300
 """Characters up to which a plain text result is quoted whole."""
@@ -48,13 +49,11 @@ class Report:
             else:
                 _write_text(text, result)
 
-    def write_context(self, text: Text, quotations: Sequence[Quotation]) -> None:
-        """Adds the facts that decided which passages were looked for: the record and its country."""
-        about = set()
-        for quotation in quotations:
-            passage = quotation.passage
-            names = (passage.title, *passage.headings, *map(str, passage.metadata.values()))
-            about |= set(stems(" ".join([passage.text, *names])))
+    def write_context(self, text: Text, passages: Sequence[Passage]) -> None:
+        """Adds the facts that led to the passages: the record, and its country or product."""
+        about: set[str] = set()
+        for passage in passages:
+            about |= roots(passage.text) | surroundings(passage)
         for result, _ in self.found:
             held = facts(result)
             shown = [
@@ -67,21 +66,19 @@ class Report:
                 _write_records(text, result, shown)
 
 
-def reported(question: str, results: Sequence[ToolResult], several: bool) -> Report:
-    """What the results say to `question`; `several`: it is one question of more."""
+def reported(question: Asked, results: Sequence[ToolResult]) -> Report:
+    """What the results say to `question`. A failed or tainted result says nothing."""
     found: list[tuple[ToolResult, tuple[Fact, ...]]] = []
     answers = False
     for result in results:
-        if result.error or (several and not concerns(question, result)):
-            continue
-        if tainted(result):
+        if result.error or tainted(result):
             continue
         held = facts(result)
         if not held:
-            answers = answers or answered_by_text(question, result)
+            answers = answers or answered_by_text(question.focus, result)
             found.append((result, ()))
             continue
-        chosen, enough = _chosen(question, result, held)
+        chosen, enough = _chosen(question.focus, result, held)
         answers = answers or enough
         found.append((result, tuple(chosen)))
     return Report(found=tuple(found), answers=answers)

@@ -13,23 +13,18 @@ from fairlead.schema import Passage
 NARROWED: Final = 4
 """Searches narrowed by a value that a tool said, at most."""
 QUERIES: Final = 8
-"""Searches of one decision, at most."""
+"""Searches for one question, at most."""
 _TOP, _TERMS = 5, 8
 
 
-def queries(questions: Sequence[Asked], facts: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Searches for the questions: whole, by clause, and with each value that a tool said."""
-    found: list[str] = []
-    for asked in questions:
-        text = asked.text
-        if facts:
-            text = topic(text)
-            found += [f"{text.rstrip('?!. ')} {value}" for _, value in facts[:NARROWED]]
-        found.append(text)
-        if asked.focus != asked.text and len(content(asked.focus)) >= 3:
-            found.append(asked.focus)
-        found += clauses(text)
-    return tuple(dict.fromkeys(found))[:QUERIES]
+def queries(asked: Asked, facts: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Searches for one question: with each value that a tool said, whole, and by clause."""
+    text = topic(asked.text) if facts else asked.text
+    found = [f"{text.rstrip('?!. ')} {value}" for _, value in facts[:NARROWED]]
+    found.append(text)
+    if asked.focus != asked.text and len(content(asked.focus)) >= 3:
+        found.append(asked.focus)
+    return tuple(dict.fromkeys([*found, *clauses(text)]))[:QUERIES]
 
 
 def widened(question: str, passages: Sequence[Passage]) -> str:

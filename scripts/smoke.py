@@ -35,7 +35,7 @@ def main() -> None:
     answer = fairlead("ask", "How many days do I have to return a parcel?")
     expect(answer["status"] == "answered" and answer["citations"], f"no answer: {answer}")
     trace = fairlead("trace", "show", str(answer["trace_id"]))
-    expect(len(trace["trace"]["spans"]) > 3, "the trace has no spans")  # type: ignore[index]
+    expect(len(trace["spans"]) > 3, "the trace has no spans")  # type: ignore[arg-type]
     checks = fairlead("doctor")["checks"]
     expect(checks, "doctor checked nothing")
     sys.stdout.write("the wheel works on its own\n")

@@ -1,4 +1,5 @@
 import builtins
+import io
 from collections.abc import Iterator
 
 import pytest
@@ -7,8 +8,15 @@ from fairlead.cli import chat
 from fairlead.errors import InputError
 
 
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a person at a terminal types, a line each; then the end of the input."""
     lines: list[str] = []
 
@@ -18,14 +26,14 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         return lines.pop(0)
 
     monkeypatch.setattr(builtins, "input", read)
-    for stream in ("stdin", "stdout"):
-        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin", Terminal())
     return lines
 
 
 def test_the_conversation_goes_on_after_a_failure_and_an_interrupt(
-    typed: list[str], capsys: pytest.CaptureFixture[str]
+    typed: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sys.stdout", Terminal())
     outcomes: Iterator[BaseException | None] = iter(
         [KeyboardInterrupt(), InputError("too long", hint="Be brief."), None]
     )
@@ -48,7 +56,8 @@ def test_the_conversation_goes_on_after_a_failure_and_an_interrupt(
     ]
 
 
-def test_leaving(typed: list[str]) -> None:
+def test_leaving(typed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", Terminal())
     typed += ["/quit", "never"]
     chat._talk(lambda question: pytest.fail(question), "t")
     assert typed == ["never"]
