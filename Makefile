@@ -24,7 +24,9 @@ check: $(READY) ## Run what CI runs: format, lint, types, import contracts, test
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/coverage erase
 	@$(BIN)/coverage run $(BIN)/pytest -q
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include='guardrails/*,graphs/*' --fail-under=100
 
@@ -41,12 +43,12 @@ build: $(READY) ## Build sdist and wheel into dist/
 	@ls dist
 
 lock: $(READY) ## Lock anew the newest versions that go together (constraints.txt)
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
-	  --no-annotate --custom-compile-command 'make lock' --output-file constraints.txt \
+	@$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --all-extras --no-annotate \
+	  --custom-compile-command 'make lock' --output-file constraints.txt \
 	  pyproject.toml requirements-dev.txt
 
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt requirements-dev.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" bash scripts/setup.sh $(VENV)

@@ -92,7 +92,7 @@ def gather(
     if not measured:
         return Evidence(missing=tuple(subject(question)))
     first = sorted(measured, key=lambda s: -_prior(s, wanted))[:EMBEDDED]
-    cosines = _cosines(question, first, embedder)
+    cosines = _cosines(question, focus, first, embedder)
     asked = roots(question)
     supports = sorted(
         (_scored(s, c, asked, wanted, facets) for s, c in zip(first, cosines, strict=True)),
@@ -154,13 +154,17 @@ def _prior(support: Support, wanted: Expectation | None) -> float:
     return 0.7 * support.coverage + 0.7 * support.passage.score + kind
 
 
-def _cosines(question: str, supports: Sequence[Support], embedder: Embedder | None) -> list[float]:
+def _cosines(
+    question: str, focus: str, supports: Sequence[Support], embedder: Embedder | None
+) -> list[float]:
+    """With the question; where it leans on an earlier one, the mean with what was asked last."""
     if embedder is None:
         return [support.coverage for support in supports]
     leads = [introduction(support.passage, support.unit)[:80] for support in supports]
     texts = [f"{lead} {s.text}".strip()[:READ] for lead, s in zip(leads, supports, strict=True)]
-    vectors = embed(embedder, [question, *texts])
-    return [float(value) for value in vectors[1:] @ vectors[0]]
+    vectors = embed(embedder, [question, focus, *texts])
+    both = vectors[2:] @ vectors[:2].T
+    return [float(value) for value in both.mean(axis=1)]
 
 
 def _scored(
@@ -173,7 +177,8 @@ def _scored(
     score = cosine + BY_WORDS * support.coverage + BY_RANK * support.passage.score
     score += BY_KIND if wanted and support.met else 0.0
     score += BY_FACT if facets.concerns(surroundings(support.passage)) else 0.0
-    score -= NO_NEWS if len(roots(support.text) - asked) < NEWS else 0.0
+    if wanted is None or not support.met:
+        score -= NO_NEWS if len(roots(support.text) - asked) < NEWS else 0.0
     score -= CONFLICT if facets.conflicts(support.passage) else 0.0
     return replace(support, cosine=cosine, score=score)
 

@@ -121,8 +121,9 @@ def _wanting(case: Case, choice: Choice) -> bool:
 
 def _asking_back(choice: Choice) -> Ask:
     wanted = wanted_words(choice.spec, choice.filled.missing)
+    end = "do that" if choice.asked_for else "look that up"
     return Ask(
-        question=f"To look that up I need: {wanted}. Please tell me.",
+        question=f"To {end} I need: {wanted}. Please tell me.",
         reason=f"{choice.spec.name} fits, but the question does not say "
         f"{', '.join(choice.filled.missing)}",
     )

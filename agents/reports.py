@@ -121,6 +121,8 @@ def _chosen(question: str, result: ToolResult, held: Sequence[Fact]) -> tuple[li
     if wanted and wanted.kind != "number" and not any(_meets(wanted, fact) for fact in matching):
         matching = []
     several = len({fact.record for fact in held}) > 1
+    if not matching and _listed(question, result):
+        return list(held[: FIELDS * RECORDS]), True
     if not matching:
         return list(held[: FIELDS * (RECORDS if several else 1)]), not asked - _ASKS_ALL
     if several:
@@ -128,6 +130,13 @@ def _chosen(question: str, result: ToolResult, held: Sequence[Fact]) -> tuple[li
         matching = [fact for fact in held if fact in matching or fact == first[fact.record]]
         return matching, True
     return [fact for fact in held if fact in matching or _is_argument(fact, result)], True
+
+
+def _listed(question: str, result: ToolResult) -> bool:
+    """Whether the question asks for the records as such: "which orders", "show the orders"."""
+    named = set(stems(result.tool.replace("_", " ")))
+    found = re.search(r"\b(?:which|what|list|show|all)\b((?:\s+[\w-]+){1,3})", question.lower())
+    return bool(found and named & set(stems(found[1])))
 
 
 def _meets(wanted: Expectation, fact: Fact) -> bool:
