@@ -34,8 +34,8 @@ class Signs:
         judged by coefficients from the other three before rounding: area under the curve .83 to
         .95.
         """
-        z = 5.0 * self.cosine + 0.2 * min(self.words, 10) - 1.3
-        z -= 4.0 * (not self.met) + 1.0 * self.named + 8.0 * self.weight + 0.5 * self.documents
+        z = 5.0 * self.cosine + 0.2 * min(self.words, 10) - 1.2
+        z -= 4.5 * (not self.met) + 1.5 * self.named + 10.0 * self.weight + 0.5 * self.documents
         return 1 / (1 + math.exp(-z))
 
 

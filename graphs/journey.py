@@ -108,14 +108,21 @@ class Journeys:
 
     def close(self, run_id: str, *, error: str = "", message: str = "") -> None:
         """Ends the run's open spans; with `error`, as failed."""
+        for span in self._spans_of(run_id):
+            if error:
+                span.fail(error, message)
+            span.end()
+
+    def cancel(self, run_id: str) -> None:
+        """Ends the run's open spans as cancelled, which is no failure."""
+        for span in self._spans_of(run_id):
+            span.set({names.ENDED: "cancelled"})
+            span.end()
+
+    def _spans_of(self, run_id: str) -> list[Span]:
         journey = self._open.pop(run_id, None)
-        if journey is None:
-            return
-        for span in (journey.hop, journey.root):
-            if span is not None:
-                if error:
-                    span.fail(error, message)
-                span.end()
+        spans = (journey.hop, journey.root) if journey else ()
+        return [span for span in spans if span is not None]
 
 
 def begin_journey(

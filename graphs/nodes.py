@@ -16,7 +16,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
 from fairlead.decisions import AnswerNow, AnyDecision, Budget, Call, Decision, Delegate, View
-from fairlead.errors import InputError, Refused
+from fairlead.errors import FairleadError, InputError, Refused
 from fairlead.graphs.journey import Journey, Listener, begin_journey
 from fairlead.graphs.parts import Parts
 from fairlead.graphs.principal import principal_of
@@ -58,7 +58,12 @@ def hop_node(parts: Parts, name: str, step: Step) -> Node:
             return await step(state, journey, principal)
         except GraphBubbleUp:
             raise
-        except BaseException as error:
+        except asyncio.CancelledError:
+            parts.journeys.cancel(run.run_id)
+            raise
+        except Exception as error:
+            if isinstance(error, FairleadError) and not error.trace_id:
+                error.trace_id = journey.root.trace_id
             parts.journeys.close(run.run_id, error=type(error).__name__, message=str(error))
             raise
 

@@ -60,13 +60,12 @@ class Screen:
     def answer(self, answer: Answer, seconds: float) -> None:
         """The text with a number behind what is quoted, then sources and quotes, status, time."""
         quotes = _quotes(answer)
+        self._console.print()
         self._row("desk", _marked(answer, list(quotes)))
         for number, (source, quoted) in enumerate(quotes.items(), start=1):
             self._row(f"[{number}]", Text(source, "blue"))
-            for quote in [" · ".join(quoted)] if source.startswith("tool ") else quoted:
-                self._row(
-                    "", Text(f"“{_one_line(quote)}”", "dim", no_wrap=True, overflow="ellipsis")
-                )
+            for line in _lines(source, quoted):
+                self._row("", Text(line, "dim", no_wrap=True, overflow="ellipsis"))
         status = Text(answer.status, STATUS.get(answer.status, "bold red"))
         self._row("", Text.assemble(status, (f" in {seconds:.2f} s", "dim")))
 
@@ -106,6 +105,13 @@ def _quotes(answer: Answer) -> dict[str, list[str]]:
     for citation in answer.citations:
         quotes.setdefault(_named(citation), {})[citation.quote] = None
     return {source: list(quoted) for source, quoted in quotes.items()}
+
+
+def _lines(source: str, quotes: list[str]) -> list[str]:
+    """What was quoted, a line for each; the fields of a tool's result share one."""
+    if source.startswith("tool "):
+        return [" · ".join(quotes)]
+    return [f"“{_one_line(quote)}”" for quote in quotes]
 
 
 def _marked(answer: Answer, sources: list[str]) -> str:

@@ -96,7 +96,7 @@ def plainly(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise _explained(path, str(error)) from error
-    except PermissionError as error:
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise _explained(path, "readonly") from error
     except OSError as error:
         raise _explained(path, error.strerror or str(error)) from error

@@ -14,7 +14,6 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
     """Loads `examples/<path>` as a fresh module; its own folder is importable meanwhile."""
-    loaded: list[str] = []
 
     def load(path: str) -> ModuleType:
         file = EXAMPLES / path
@@ -23,10 +22,10 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleT
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules[file.stem] = module
-        loaded.append(file.stem)
         spec.loader.exec_module(module)
         return module
 
     yield load
-    for name in loaded:
-        sys.modules.pop(name, None)
+    for name, module in list(sys.modules.items()):
+        if EXAMPLES in Path(getattr(module, "__file__", None) or "/").parents:
+            del sys.modules[name]
