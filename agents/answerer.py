@@ -11,7 +11,7 @@ from fairlead.agents.cases import Case, cases
 from fairlead.agents.composition import Text
 from fairlead.agents.evidence import Evidence
 from fairlead.agents.questions import small_talk
-from fairlead.agents.quotations import quoted
+from fairlead.agents.quotations import Quotation, quoted
 from fairlead.decisions import View
 from fairlead.protocols import Embedder
 from fairlead.schema import Draft
@@ -32,9 +32,9 @@ class ExtractiveAnswerer:
         if talk:
             return Draft(text=phrases.TALK[talk], confidence=1.0)
         found = await asyncio.to_thread(cases, view, self._embedder)
-        text = Text()
+        text, said = Text(), list[Quotation]()
         for case in found:
-            _write(text, case, alone=len(found) == 1)
+            _write(text, case, said, alone=len(found) == 1)
         if not text.citations:
             evidence = found[0].evidence if found else Evidence()
             return Draft(
@@ -50,13 +50,14 @@ class ExtractiveAnswerer:
         )
 
 
-def _write(text: Text, case: Case, *, alone: bool) -> None:
-    """Adds what is quoted for one question."""
+def _write(text: Text, case: Case, said: list[Quotation], *, alone: bool) -> None:
+    """Adds what is quoted for one question; `said` collects it."""
     text.paragraph()
     if case.report.answers:
         case.report.write(text)
     elif case.documented:
-        chosen = quoted(case.evidence)
+        chosen = quoted(case.evidence, said)
+        said += chosen
         case.report.write_context(text, [quotation.passage for quotation in chosen])
         for quotation in chosen:
             quotation.write(text)

@@ -25,7 +25,7 @@ class Signs:
     documents: int
     """Among the best four stretches: where nothing answers, each comes from another one."""
     words: int
-    """Content words asked about: no stretch repeats all of a long question, which lowers cosines."""
+    """Content words asked about: no stretch repeats all of a long question; its cosine is lower."""
 
     def confidence(self) -> float:
         """0 to 1. A logistic regression with rounded coefficients.

@@ -87,6 +87,8 @@ _NAME: Final = re.compile(
 _ANY: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?!\w)")
 _NEAR: Final = 40
 """Characters on either side of a number within which the counted thing must be named."""
+_RATE: Final = re.compile(r"\b(?:per|each|every) \w+")
+"""What a number is counted by, not what it counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +111,9 @@ class Expectation:
             said = _ANY.sub(lambda n: " " if n[0].strip(".,") in self.given else n[0], said)
         if self.kind != "count":
             return bool(_HELD[self.kind].search(said))
+        said = _RATE.sub(" ", said)
         return any(
-            self.nouns & set(stems(said[max(0, n.start() - _NEAR) : n.end() + _NEAR]))
+            self.nouns & {*stems(said[: n.start()][-_NEAR:]), *stems(said[n.end() :][:_NEAR])}
             for n in _ANY.finditer(said)
         )
 

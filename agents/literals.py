@@ -1,59 +1,89 @@
 """What a question says literally: numbers, dates, addresses, identifiers, names, arithmetic."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from fairlead.agents.words import fold, stem, stems, words
 
 Kind = Literal[
     "number", "date", "email", "url", "quoted", "identifier", "expression", "zone", "name"
 ]
-Value = str | int | float
+Value: TypeAlias = str | int | float
+_Said: TypeAlias = tuple[Value, int, int]
+"""A value, and the code points where it stands."""
 
-_EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_AROUND: Final = 60
+"""Characters before and after a literal whose words describe it."""
+_EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _URL: Final = re.compile(r"https?://[^\s\"'<>)]+[^\s\"'<>).,;!?]")
 _QUOTED: Final = re.compile(
     r"\"([^\"]{1,2000})\"|“([^”]{1,2000})”|«([^»]{1,2000})»|(?<!\w)'([^']{2,2000})'(?!\w)"
 )
 _MONTHS: Final = (
     "january february march april may june july august september october november december"
-)
-_MONTH: Final = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS.split())
-_ISO: Final = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b")
+).split()
+_MONTH: Final = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS)
+_ISO: Final = re.compile(r"\b(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})\b")
 _DAY_FIRST: Final = re.compile(
-    rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?({_MONTH})\.?,?\s+(\d{{4}})\b", re.IGNORECASE
+    rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?(?P<month>{_MONTH})\.?,?\s+"
+    r"(?P<year>\d{4})\b",
+    re.IGNORECASE,
 )
 _MONTH_FIRST: Final = re.compile(
-    rf"\b({_MONTH})\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE
+    rf"\b(?P<month>{_MONTH})\.?\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year>\d{{4}})\b",
+    re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(
-    r"(?<![\w.,/-])[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w])|(?<![\w./-])-?\d+(?:\.\d+)?(?![\w-]|[.,]\d)"
+    r"(?<![\w.,/-])[-+]?\d{1,3}(?:,\d{3}){1,4}(?:\.\d{1,12})?(?!\w)"
+    r"|(?<![\w./-])-?\d{1,15}(?:\.\d{1,12})?(?![\w-]|[.,]\d)"
 )
 _IDENTIFIER: Final = re.compile(
-    r"(?<![\w@.-])#?(?=[A-Za-z_-]*\d)[A-Za-z0-9]+(?:[-_/][A-Za-z0-9]+)*(?![\w@])"
+    r"(?<![\w@.-])#?(?=[A-Za-z_-]{0,40}\d)[A-Za-z0-9]{1,40}(?:[-_/][A-Za-z0-9]{1,40}){0,6}(?![\w@])"
 )
 _NAME: Final = re.compile(
-    r"(?<![\w@.])[A-ZÀ-Þ][\w'’&-]*(?:\s+(?:[A-ZÀ-Þ][\w'’&-]*|\d{1,4}\b|of\s+(?=[A-Z])|and\s+(?=[A-Z])))*"
+    r"(?<![\w@.])[A-ZÀ-Þ][\w'’&-]*"
+    r"(?:\s+(?:[A-ZÀ-Þ][\w'’&-]*|\d{1,4}\b|of\s+(?=[A-Z])|and\s+(?=[A-Z])))*"
 )
 _ZONE: Final = re.compile(r"\b(?:[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_+-]+){1,2}|UTC|GMT)\b")
-_OPERATORS: Final = (
-    (r"\b(?:multiplied by|times)\b", "*"), (r"\bdivided by\b", "/"), (r"\bplus\b", "+"),
-    (r"\bminus\b", "-"), (r"\b(?:to the power of|raised to)\b", "^"),
-    (r"\bsquared\b", "^ 2"), (r"\bcubed\b", "^ 3"), (r"\bsquare root of\s+([\d.,]+)", r"sqrt(\1)"),
-    (r"(?<=\d)\s*(?:percent|per cent)\b", "%"), (r"[×·]", "*"), (r"÷", "/"), (r"[−–]", "-"),
-)  # fmt: skip
-_TERM: Final = r"(?:\d[\d,]*(?:\.\d+)?\s*%?)"
-_ARITHMETIC: Final = re.compile(
-    rf"[-+(\s]*(?:(?:sqrt|abs|round|min|max)\s*\()?[-+(\s]*{_TERM}[)\s]*"
-    rf"(?:(?:\*\*|//|[-+*/^,]|\bof\b|\bx\b|\bmod\b)[-+(\s]*(?:(?:sqrt|abs|round|min|max)\s*\()?[-+(\s]*{_TERM}[)\s]*)*"
+_OPENERS: Final = frozenset(
+    """
+    is are was were do does did can could may might must shall should will would has have had how
+    what which who whose when where why please the a an my our your in on at for from to and but or
+    if i we you tell show find list give send cancel refund order check look get
+    """.split()
 )
+"""Words that begin a sentence and are no part of the name behind them."""
+
+_OPERATORS: Final = (
+    (r"\b(?:multiplied by|times)\b", "*"),
+    (r"\bdivided by\b", "/"),
+    (r"\bplus\b", "+"),
+    (r"\bminus\b", "-"),
+    (r"\b(?:to the power of|raised to)\b", "^"),
+    (r"\bsquared\b", "^ 2"),
+    (r"\bcubed\b", "^ 3"),
+    (r"\bsquare root of\s+([\d.,]+)", r"sqrt(\1)"),
+    (r"(?<=\d)\s*(?:percent|per cent)\b", "%"),
+    (r"[×·]", "*"),
+    (r"÷", "/"),
+    (r"[−–]", "-"),
+)
+_SIGN: Final = r"(?:\*\*|//|[-+*/^]|\bof\b|\bx\b|\bmod\b)"
+_FUNCTION: Final = r"(?:(?:sqrt|abs|round|min|max)\s*\(\s*)?"
+_TERM: Final = rf"[-+(\s]*{_FUNCTION}[-+(]*\d[\d,]*(?:\.\d+)?\s*%?[)\s]*"
+_ARITHMETIC: Final = re.compile(rf"{_TERM}(?:(?:{_SIGN}|,){_TERM})*")
+_OPERATED: Final = re.compile(rf"\d\s*%?\)*\s*{_SIGN}|(?:sqrt|abs|round|min|max)\s*\(")
+_PLAINLY: Final = re.compile(r"\s[-+*/^x]\s|[*^+]|% of|sqrt|\)\s*[-+*/]")
+_RANGE: Final = re.compile(r"(?<=\d)[-/](?=\d)")
 _CALCULATES: Final = re.compile(
     r"\b(?:calculate|compute|evaluate|what is|what's|what are|how much (?:is|are)|work out|solve)\b"
 )
-_COUNTED: Final = re.compile(r"(?<=\d)[-/](?=\d)")
+_LENGTH: Final = 2000
+"""Characters of a question that are read for arithmetic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,119 +100,114 @@ class Found:
 
 def literals(text: str) -> tuple[Found, ...]:
     """Everything the text says literally, in order. What belongs to a date is no number."""
-    taken: list[tuple[int, int]] = []
-    found: list[Found] = []
-
-    def keep(kind: Kind, value: Value, start: int, end: int, *, exclusive: bool = True) -> None:
-        if exclusive:
-            if any(a < end and start < b for a, b in taken):
-                return
-            taken.append((start, end))
-        found.append(
-            Found(
-                kind=kind,
-                value=value,
-                start=start,
-                end=end,
-                before=tuple(stem(w) for w in words(text[:start])[-3:]),
-                after=tuple(stem(w) for w in words(text[end:])[:2]),
-            )
-        )
-
-    for match in _EMAIL.finditer(text):
-        keep("email", match[0].rstrip("."), match.start(), match.end())
-    for match in _URL.finditer(text):
-        keep("url", match[0], match.start(), match.end())
-    for match in _QUOTED.finditer(text):
-        said = next(group for group in match.groups() if group is not None)
-        keep("quoted", said, match.start(), match.end(), exclusive=False)
-    for moment, start, end in _dates(text):
-        keep("date", moment, start, end)
-    for said, start, end in _expressions(text):
-        keep("expression", said, start, end, exclusive=False)
-    for match in _ZONE.finditer(text):
-        keep("zone", match[0], match.start(), match.end(), exclusive=False)
-    for match in _IDENTIFIER.finditer(text):
-        if any(a < match.end() and match.start() < b for a, b in taken):
-            continue
-        keep("identifier", match[0].lstrip("#"), match.start(), match.end(), exclusive=False)
-    for match in _NUMBER.finditer(text):
-        number = match[0].replace(",", "")
-        keep("number", float(number) if "." in number else int(number), match.start(), match.end())
-    for name, start, end in _names(text):
-        keep("name", name, start, end, exclusive=False)
+    whole: list[tuple[Kind, _Said]] = [
+        *(("email", said) for said in _emails(text)),
+        *(("url", said) for said in _matches(_URL, text)),
+        *(("date", said) for said in _dates(text)),
+    ]
+    taken = [(start, end) for _, (_, start, end) in whole]
+    numbers: list[tuple[Kind, _Said]] = [
+        *(("identifier", said) for said in _identifiers(text)),
+        *(("number", said) for said in _numbers(text)),
+    ]
+    whole += [
+        (kind, said)
+        for kind, said in numbers
+        if not any(start < said[2] and said[1] < end for start, end in taken)
+    ]
+    whole += [("quoted", said) for said in _quotes(text)]
+    whole += [("expression", said) for said in _expressions(text)]
+    whole += [("zone", said) for said in _matches(_ZONE, text)]
+    whole += [("name", said) for said in _names(text)]
+    found = [_described(text, kind, said) for kind, said in whole]
     return tuple(sorted(found, key=lambda f: (f.start, f.end)))
 
 
-def _dates(text: str) -> list[tuple[str, int, int]]:
-    found = []
-    for match in _ISO.finditer(text):
-        found.append((match[1], match[2], match[3], match))
-    for match in _DAY_FIRST.finditer(text):
-        found.append((match[3], _month(match[2]), match[1], match))
-    for match in _MONTH_FIRST.finditer(text):
-        found.append((match[3], _month(match[1]), match[2], match))
-    dates = []
-    for year, month, day, match in found:
-        try:
-            moment = date(int(year), int(month), int(day))
-        except ValueError:
-            continue
-        dates.append((moment.isoformat(), match.start(), match.end()))
-    return dates
+def _described(text: str, kind: Kind, said: _Said) -> Found:
+    value, start, end = said
+    return Found(
+        kind=kind,
+        value=value,
+        start=start,
+        end=end,
+        before=tuple(stem(word) for word in words(text[max(0, start - _AROUND) : start])[-3:]),
+        after=tuple(stem(word) for word in words(text[end : end + _AROUND])[:2]),
+    )
 
 
-def _month(name: str) -> str:
-    return str([month[:3] for month in _MONTHS.split()].index(name[:3].lower()) + 1)
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[_Said]:
+    for match in pattern.finditer(text):
+        yield match[0], match.start(), match.end()
 
 
-def _expressions(text: str) -> list[tuple[str, int, int]]:
-    """Arithmetic with an operator that cannot be a range, a date or a fraction of prose."""
-    said = fold(text)
+def _emails(text: str) -> Iterator[_Said]:
+    for match in _EMAIL.finditer(text):
+        yield match[0].rstrip("."), match.start(), match.end()
+
+
+def _quotes(text: str) -> Iterator[_Said]:
+    for match in _QUOTED.finditer(text):
+        yield next(group for group in match.groups() if group), match.start(), match.end()
+
+
+def _identifiers(text: str) -> Iterator[_Said]:
+    for match in _IDENTIFIER.finditer(text):
+        yield match[0].lstrip("#"), match.start(), match.end()
+
+
+def _numbers(text: str) -> Iterator[_Said]:
+    for match in _NUMBER.finditer(text):
+        number = match[0].replace(",", "")
+        yield float(number) if "." in number else int(number), match.start(), match.end()
+
+
+def _dates(text: str) -> Iterator[_Said]:
+    """Days in ISO form."""
+    for pattern in (_ISO, _DAY_FIRST, _MONTH_FIRST):
+        for match in pattern.finditer(text):
+            month = match["month"]
+            if not month.isdigit():
+                month = str([name[:3] for name in _MONTHS].index(month[:3].lower()) + 1)
+            try:
+                day = date(int(match["year"]), int(month), int(match["day"]))
+            except ValueError:
+                continue
+            yield day.isoformat(), match.start(), match.end()
+
+
+def _expressions(text: str) -> Iterator[_Said]:
+    """Arithmetic with an operator that cannot be a range, a date or a fraction of prose.
+
+    Words for operators become signs, so the value need not stand in the text as it is; where it
+    stands is the whole text.
+    """
+    said = fold(text[:_LENGTH])
     for word, sign in _OPERATORS:
         said = re.sub(word, f" {sign} ", said)
     asks = bool(_CALCULATES.search(said))
-    found = []
     for match in _ARITHMETIC.finditer(said):
         raw = re.sub(r"\s+", " ", match[0]).strip(" ,")
-        if raw.count("(") > raw.count(")"):
-            raw = raw.lstrip("( ") if "(" not in raw.lstrip("( ") else raw
-        whole = re.search(
-            r"\d\s*%?\)*\s*(?:\*\*|//|[-+*/^]|\bof\b|\bx\b|\bmod\b)|sqrt|abs|round|min\(|max\(", raw
-        )
-        loose = re.search(r"\s[-+*/^x]\s|\*|\^|\+|% of|sqrt|\) *[-+*/]", raw)
-        if not whole or raw.count("(") != raw.count(")") or not (loose or asks):
+        plainly = bool(_PLAINLY.search(raw))
+        if not _OPERATED.search(raw) or raw.count("(") != raw.count(")"):
             continue
-        tight = _COUNTED.search(raw) and not loose
-        if tight and stems(said.replace(match[0], " ")):
+        if not plainly and (not asks or (_RANGE.search(raw) and stems(said.replace(raw, " ")))):
             continue
-        found.append((raw, 0, len(text)))
-    return found
+        yield raw, 0, len(text)
 
 
-def _names(text: str) -> list[tuple[str, int, int]]:
-    """Runs of capitalised words; the first word of a sentence only where it continues as a name."""
-    found = []
+def _names(text: str) -> Iterator[_Said]:
+    """Runs of capitalised words; the word that opens a sentence only where a name goes on."""
     for match in _NAME.finditer(text):
         start, end = match.start(), match.end()
-        before = text[:start].rstrip()
-        said = match[0]
-        if not before or before[-1] in ".?!:":
+        before, said = text[:start].rstrip()[-1:], match[0]
+        if not before or before in ".?!:":
             first, _, rest = said.partition(" ")
             if not rest or first.lower() in _OPENERS:
-                start += len(first) + 1 if rest else len(first)
+                start += len(first) + bool(rest)
                 said = rest
         said = said.strip()
-        if said and any(letter.isalpha() for letter in said) and said != "I":
-            found.append((said, start, end))
-    return found
-
-
-_OPENERS: Final = frozenset(
-    "is are was were do does did can could may might must shall should will would has have had how "
-    "what which who whose when where why please the a an my our your in on at for from to and but or "
-    "if i we you tell show find list give send cancel refund order check look get".split()
-)
+        if said != "I" and any(letter.isalpha() for letter in said):
+            yield said, start, end
 
 
 @cache

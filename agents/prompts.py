@@ -20,7 +20,7 @@ def write_prompt(
     results: Sequence[ToolResult],
     history: Sequence[Turn] = (),
 ) -> tuple[Message, ...]:
-    """Rules, earlier turns, then the sources, numbered from 1 (passages first), and the question."""
+    """Rules, earlier turns, then sources numbered from 1 (passages first), and the question."""
     messages = [Message(role="system", content=rules())]
     for turn in history[-TURNS:]:
         messages.append(Message(role="user", content=turn.question))

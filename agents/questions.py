@@ -8,6 +8,8 @@ from typing import Final, Literal
 from fairlead.agents.words import STOP_WORDS, content, fold, words
 from fairlead.schema import Turn
 
+PARTS: Final = 5
+"""Questions of one message that are answered; what comes after them is left."""
 SmallTalk = Literal["greeting", "thanks", "farewell", "identity"]
 
 _ASKS: Final = (
@@ -56,7 +58,8 @@ _TALK: Final[tuple[tuple[SmallTalk, re.Pattern[str]], ...]] = (
     ("thanks", re.compile(
         r"(?:(?:many |ok(?:ay)?,? |great,? )?thank(?:s| you)|thx|cheers|much appreciated|perfect|"
         r"great|ok(?:ay)?|got it|that helps)\b")),
-    ("farewell", re.compile(r"(?:good ?bye|bye|see you|farewell|good night|have a (?:nice|good))\b")),
+    ("farewell", re.compile(
+        r"(?:good ?bye|bye|see you|farewell|good night|have a (?:nice|good))\b")),
     ("identity", re.compile(
         r"(?:who|what) (?:exactly )?are you\b|what(?: else)? can you (?:do|help)\b"
         r"|what do you do\b|are you (?:a |an )?(?:human|bot|robot|ai|machine|person|real)\b"
@@ -107,7 +110,7 @@ def parts(question: str) -> tuple[str, ...]:
         setting = []
     if setting:
         found = [*found[:-1], " ".join([*found[-1:], *setting])]
-    return tuple(found)
+    return tuple(found[:PARTS])
 
 
 def _asking(text: str) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from fairlead.agents.blocks import Span
 from fairlead.agents.composition import Text
 from fairlead.agents.evidence import Evidence, Support
 from fairlead.agents.stretches import quotable
-from fairlead.agents.units import Span, Unit
+from fairlead.agents.units import Unit, introduces
 from fairlead.agents.words import stems
 from fairlead.schema import Passage
 
@@ -18,6 +19,8 @@ STRETCHES: Final = 5
 DOCUMENTS: Final = 3
 BEHIND: Final = 0.3
 """A stretch whose score is further behind the best one's is left out."""
+FOLLOWING: Final = 400
+"""Characters that what a chosen stretch announces may go beyond `LENGTH`."""
 LEAD: Final = 200
 """Characters of an introduction that is quoted with what it introduces."""
 _REFERS: Final = re.compile(
@@ -51,7 +54,7 @@ class Quotation:
     def _write(self, text: Text, unit: Unit, before: Unit | None) -> None:
         fresh = before is None or before.block != unit.block
         lead = self._lead(unit, before) if fresh else ()
-        if fresh and before is not None and (before.kind != "sentence" or unit.kind != "sentence"):
+        if fresh and before is not None and before.kind != unit.kind:
             text.paragraph()
         for span in lead:
             text.space()
@@ -65,7 +68,8 @@ class Quotation:
             text.quote(self.passage, *unit.spans[0], folded=False)
             text.own("\n```")
         else:
-            text.own("\n- " if unit.kind == "item" and (lead or not fresh) else "")
+            listed = before is not None and before.kind == "item"
+            text.own("\n- " if unit.kind == "item" and fresh and (lead or listed) else "")
             for span in unit.spans:
                 text.space()
                 text.quote(self.passage, *span)
@@ -76,9 +80,14 @@ class Quotation:
         return () if known or length > LEAD else unit.lead
 
 
-def quoted(evidence: Evidence) -> list[Quotation]:
-    """The best stretches, each with what it refers back to, by passage; the best passage first."""
-    chosen = _chosen(evidence.supports)
+def quoted(evidence: Evidence, said: Sequence[Quotation] = ()) -> list[Quotation]:
+    """The best stretches, each with what it refers back to, by passage; the best passage first.
+
+    What was `said` already is not said again, unless nothing else is left.
+    """
+    known = {(q.passage.passage_id, unit.spans) for q in said for unit in q.units}
+    fresh = [s for s in evidence.supports if (s.passage.passage_id, s.unit.spans) not in known]
+    chosen = _chosen(fresh or evidence.supports)
     by_passage: dict[str, list[Support]] = {}
     for support in chosen:
         by_passage.setdefault(support.passage.passage_id, []).append(support)
@@ -130,9 +139,11 @@ def _widened(passage: Passage, units: Sequence[Unit], room: int) -> tuple[list[U
     wanted = {places[unit.spans] for unit in units}
     for unit in units:
         place = places[unit.spans]
-        for other in (*_before(passage, every, place), *_after(passage, every, place)):
+        announced = _after(passage, every, place)
+        for other in (*_before(passage, every, place), *announced):
             length = sum(end - start for start, end in every[other].spans)
-            if other not in wanted and length <= room:
+            extra = FOLLOWING if other in announced[:1] else 0
+            if other not in wanted and length <= max(0, room) + extra:
                 wanted.add(other)
                 room -= length
     for place in range(1, len(every) - 1):
@@ -155,8 +166,7 @@ def _before(passage: Passage, every: Sequence[Unit], place: int) -> list[int]:
 
 def _after(passage: Passage, every: Sequence[Unit], place: int) -> list[int]:
     """The list, table or code behind a sentence that ends with a colon."""
-    unit = every[place]
-    if not passage.text[: unit.spans[-1][1]].rstrip("*_ ").endswith(":"):
+    if not introduces(passage.text, every[place]):
         return []
     found: list[int] = []
     for other in range(place + 1, len(every)):

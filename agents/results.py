@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from json.decoder import scanstring
 from typing import Final
 
 from fairlead.schema import ToolResult
@@ -97,7 +96,7 @@ class _Walk:
         at = self._skip(at)
         while self._text[at] != "}":
             start = at
-            key, at = scanstring(self._text, at + 1)
+            key, at = _DECODER.raw_decode(self._text, at)
             at = self.value(self._skip(at), key, start, record)
             at = self._skip(at)
         return at + 1

@@ -1,7 +1,7 @@
 """What to search for: each question of a message, what tools said of it, and a wider second try."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -33,7 +33,7 @@ def widened(question: str, passages: Sequence[Passage]) -> str:
     texts = [words(plain(passage.text)) for passage in passages[:_TOP]]
     spread = Counter(word for text in texts for word in set(text))
     known = {stem(word) for word in own}
-    weight: Counter[str] = Counter()
+    weight: dict[str, float] = defaultdict(float)
     for text in texts:
         for word, times in Counter(text).items():
             if (

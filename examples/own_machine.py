@@ -4,20 +4,18 @@
 
 The assistant's graph is made from node factories, and they are public: here a host puts a node of
 its own between guard and planner, which drops every passage in which the guard noticed anything.
-Guard, budgets, verification and trace come with the nodes.
+Guard, budgets, verification and trace come with the nodes; the parts are an open assistant's.
 """
 
 import asyncio
 import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 
-from fairlead import Document, Principal
-from fairlead.agents import EmbeddedPlanner, ExtractiveAnswerer
+from fairlead import Assistant, Document, Principal
 from fairlead.graphs import (
     Parts,
     State,
@@ -31,10 +29,6 @@ from fairlead.graphs import (
 )
 from fairlead.graphs.machine import Machine
 from fairlead.graphs.state import Input, Output
-from fairlead.retrieval import Library
-from fairlead.serving import open_embedder
-from fairlead.tools import BUILTINS, Toolbox
-from fairlead.tracing import SpanStore, Tracing
 
 REVIEWS = [
     Document(id="r1", title="Review", text="The tent stood through a force 8 gale on Skye."),
@@ -82,23 +76,10 @@ def build(parts: Parts) -> Machine:
 async def main() -> None:
     config: RunnableConfig = {"configurable": {"thread_id": "t-1", "fairlead_principal": PRINCIPAL}}
     with tempfile.TemporaryDirectory() as folder:
-        embedder = open_embedder("default")
-        library = Library(Path(folder), embedder)
-        tracing = Tracing(store=SpanStore(Path(folder) / "traces.db"))
-        parts = Parts(
-            planner=EmbeddedPlanner(embedder),
-            answerer=ExtractiveAnswerer(embedder),
-            searcher=library,
-            tools=Toolbox(BUILTINS),
-            tracing=tracing,
-        )
-        try:
-            await library.ingest(REVIEWS, tenant=PRINCIPAL.tenant)
-            machine = build(parts)
+        async with Assistant.open({"storage": {"path": folder}}) as assistant:
+            await assistant.ingest(REVIEWS, tenant=PRINCIPAL.tenant)
+            machine = build(assistant.parts)
             result = await machine.ainvoke({"question": "Is the tent good in a gale?"}, config)
-        finally:
-            tracing.close()
-            await library.close()
     answer = result["answer"]
     print(f"{answer.status}: {answer.text}")
 

@@ -61,7 +61,8 @@ class Assistant:
         toolbox: Toolbox,
         leases: Leases,
     ) -> None:
-        self._parts = parts
+        self.parts = parts
+        """What the machine is made of, for a machine of your own from `fairlead.graphs`."""
         self._checkpoints = checkpoints
         self._machine = machine
         self._leases = leases
@@ -222,7 +223,7 @@ class Assistant:
         try:
             result = await self._machine.ainvoke(given, config, durability="sync")
         finally:
-            self._parts.tracing.flush()
+            self.parts.tracing.flush()
         answer: Answer = result["answer"]
         return answer
 
@@ -262,8 +263,8 @@ class Assistant:
                     hint="Pass one of the two.",
                 )
             return principal
-        if tenant is None and self._parts.principal is not None:
-            return self._parts.principal
+        if tenant is None and self.parts.principal is not None:
+            return self.parts.principal
         return tenant_principal(tenant)
 
     def _held(self, config: Any) -> "_Held":

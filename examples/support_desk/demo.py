@@ -21,31 +21,31 @@ from fairlead.tracing import TraceReader
 DOCUMENTS = Path(__file__).with_name("documents")
 TENANT = "demo"
 
-WELCOME = """\
-Harbour & Pine is an outdoor shop (an invented one). Its support desk is an assistant with 40 pages
-of policies, products and notices, and five tools over an order book. For every question a planner
-chooses one hop after another: search the documents, call a tool, answer. Whatever comes back passes
-a guard, the answer is verified against its sources, and every hop is written to a trace.
-
-Planner and answerer are Fairlead's embedded default: rules and a small embedding model on this
-machine's processor. They quote; they do not write. A language model can take their place."""
-
-INGEST = """\
-The pages are cut into passages and indexed twice: by their words and by their meaning."""
-
-ATTACK = """\
-On the page of reviews that was just quoted, one "customer" wrote to the assistant and not to other
-customers. This is that passage as the guard lets it through, with what the guard noticed:"""
-
+WELCOME = (
+    "Harbour & Pine is an outdoor shop (an invented one). Its support desk is an assistant with 40 "
+    "pages of policies, products and notices, and five tools over an order book. For every "
+    "question a planner chooses one hop after another: search the documents, call a tool, answer. "
+    "Whatever comes back passes a guard, the answer is verified against its sources, and every hop "
+    "is written to a trace.\n\n"
+    "Planner and answerer are Fairlead's embedded default: rules and a small embedding model on "
+    "this machine's processor. They quote; they do not write. A language model can take their "
+    "place."
+)
+INGEST = "The pages are cut into passages and indexed twice: by their words and by their meaning."
+ATTACK = (
+    'On the page of reviews that was just quoted, one "customer" wrote to the assistant and not to '
+    "other customers. This is that passage as the guard lets it through, with what the guard "
+    "noticed:"
+)
 HARMLESS = (
     "Text from outside may inform an answer, it never authorises anything. Tools that pay or send "
     "are refused in any case until the settings allow them by name."
 )
 
-TRACE = """\
-The trace of question 3: what was done, for how long, and why. It was on disk while it ran.
-`fairlead trace show` prints the same for every question that you ask."""
-
+TRACE = (
+    "The trace of question 3: what was done, for how long, and why. It was on disk while it ran. "
+    "`fairlead trace show` prints the same for every question that you ask."
+)
 GOODBYE = """\
 Your own documents:   fairlead ingest FOLDER, then fairlead ask "…"
 Your own tools:       examples/own_tool.py
