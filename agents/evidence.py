@@ -22,17 +22,17 @@ from fairlead.agents.units import Unit
 from fairlead.protocols import Embedder
 from fairlead.schema import Passage
 
-EMBEDDED: Final = 24
+EMBEDDED: Final = 16
 """Stretches that are compared by meaning; the others only by their words."""
 READ: Final = 240
 """Characters of a stretch that the embedder reads."""
 BY_WORDS: Final = 0.3
-BY_RANK: Final = 0.4
+BY_RANK: Final = 0.3
 BY_KIND: Final = 0.1
 BY_FACT: Final = 0.15
 """Weights beside the cosine's 1. Chosen on two document sets, checked on two others."""
 NEWS: Final = 3
-NO_NEWS: Final = 0.15
+NO_NEWS: Final = 0.2
 """A stretch with fewer content words that the question lacks says nothing new, and loses that."""
 CONFLICT: Final = 0.5
 """What a stretch loses when its document is about another country, product or time than asked."""
@@ -79,7 +79,7 @@ def gather(
     """The evidence for `question` in `passages`.
 
     `focus` is the part of the question that was asked last, where the rest came from earlier turns;
-    `facts` are keys and values that a tool said of the matter. Blocks: embeds up to 24 stretches.
+    `facts` are keys and values that a tool said of the matter. Blocks: embeds up to 16 stretches.
     """
     facets = Facets(question, passages, facts)
     current = [passage for passage in passages if not facets.superseded(passage)]

@@ -15,9 +15,9 @@ from fairlead.schema import Passage
 
 LENGTH: Final = 650
 """Characters quoted for one question, beyond which no further stretch is begun."""
-STRETCHES: Final = 5
+STRETCHES: Final = 4
 DOCUMENTS: Final = 3
-BEHIND: Final = 0.3
+BEHIND: Final = 0.35
 """A stretch whose score is further behind the best one's is left out."""
 FOLLOWING: Final = 400
 """Characters that what a chosen stretch announces may go beyond `LENGTH`."""

@@ -11,7 +11,6 @@ supersedes them nearly always follows at once; interrupts and errors are written
 
 import asyncio
 import random
-import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -226,25 +225,12 @@ class Checkpoints(BaseCheckpointSaver[str]):
         if not self._held:
             return
         held, self._held = self._held, {}
-        with plainly(self._path):
+        rows = [
+            (*row[:-1], *self.serde.dumps_typed(row[-1])) for rows in held.values() for row in rows
+        ]
+        with plainly(self._path), self._db:  # commits, or undoes where it cannot
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO pending VALUES(?,?,?,?,?,?,?,?,?,?)",
-                    [
-                        (*row[:-1], *self.serde.dumps_typed(row[-1]))
-                        for rows in held.values()
-                        for row in rows
-                    ],
-                )
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                self._undo()
-                raise
-
-    def _undo(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
+            self._db.executemany("INSERT OR REPLACE INTO pending VALUES(?,?,?,?,?,?,?,?,?,?)", rows)
 
     def _flush_later(self) -> None:
         self._waiting = False

@@ -48,10 +48,9 @@ class Journey:
 
     def announce(self, decision: AnyDecision) -> None:
         """Says what this hop does."""
-        if self.hop:
-            self.hop.set({names.DECISION: decision.kind, names.DECISION_REASON: decision.reason})
-        if self.listener:
-            self.emit("hop_started", kind=decision.kind, reason=decision.reason)
+        assert self.hop is not None, "begin_hop comes first"
+        self.hop.set({names.DECISION: decision.kind, names.DECISION_REASON: decision.reason})
+        self.emit("hop_started", kind=decision.kind, reason=decision.reason)
 
     def end_hop(self, decision: AnyDecision, detail: str) -> Hop:
         """Closes the open hop and returns its record."""
@@ -67,8 +66,7 @@ class Journey:
         )
         span.set({names.HOP_DETAIL: detail})
         span.end()
-        if self.listener:
-            self.emit("hop_finished", hop=hop)
+        self.emit("hop_finished", hop=hop)
         self.hop = None
         return hop
 

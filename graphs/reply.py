@@ -85,18 +85,16 @@ async def _quoted(
         if citation.kind != "document" or passage is None:
             citations.append(citation)
             continue
-        at = passage.text.find(citation.quote)
-        quote = None
-        if at >= 0 and citation.quote:
-            start, end = passage.stored_span(at, at + len(citation.quote))
-            quote = await parts.searcher.text(
-                tenant=principal.tenant,
-                collection=passage.collection,
-                document_id=passage.document_id,
-                version=passage.version,
-                start=start,
-                end=end,
-            )
+        at = passage.text.index(citation.quote)  # verified before
+        start, end = passage.stored_span(at, at + len(citation.quote))
+        quote = await parts.searcher.text(
+            tenant=principal.tenant,
+            collection=passage.collection,
+            document_id=passage.document_id,
+            version=passage.version,
+            start=start,
+            end=end,
+        )
         if quote is None:
             return draft, f"the quote from {citation.source!r} is not in the stored document"
         citations.append(replace(citation, quote=quote))
