@@ -11,6 +11,7 @@ from langgraph.types import Command, interrupt
 from fairlead import Principal, tool
 from fairlead.agents import ModelAnswerer, ScriptedPlanner
 from fairlead.decisions import AnswerNow, AnyDecision, Call, Stop, View
+from fairlead.errors import Unavailable
 from fairlead.graphs import (
     Checkpoints,
     Parts,
@@ -63,17 +64,23 @@ def parts_of(folder: Path, planner: Any, journal: Journal | None = None) -> Part
 
 
 def split(parts: Parts, **compiled: Any) -> Any:
-    """A host's machine with every node but call and guard on its own."""
+    """A host's machine: call and guard fused, or apart where it halts between them."""
+    apart = compiled.get("interrupt_before") == ["guard"]
     graph = StateGraph(State, input_schema=Input, output_schema=Output)
     graph.add_node("admit", admit_node(parts))
     graph.add_node("plan", plan_node(parts), destinations=("call", "answer"))
-    graph.add_node("call", fuse(call_node(parts), guard_node(parts)))
+    if apart:
+        graph.add_node("call", call_node(parts))
+        graph.add_node("guard", guard_node(parts))
+        graph.add_edge("call", "guard")
+    else:
+        graph.add_node("call", fuse(call_node(parts), guard_node(parts)))
+    graph.add_edge("guard" if apart else "call", "plan")
     graph.add_node("answer", answer_node(parts))
     graph.add_node("verify", verify_node(parts), destinations=("plan", END))
     for here, there in (
         (START, "admit"),
         ("admit", "plan"),
-        ("call", "plan"),
         ("answer", "verify"),
     ):
         graph.add_edge(here, there)
@@ -93,6 +100,33 @@ async def test_a_hosts_machine_and_what_an_abandoned_turn_leaves_behind(tmp_path
     result = await machine.ainvoke(None, PLACE)
     assert result["answer"].status == "answered"
     assert [hop.index for hop in result["answer"].hops] == [1, 2]
+    parts.tracing.close()
+
+
+async def test_what_was_found_before_an_abandoned_guard_is_dropped(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path, ScriptedPlanner([RING, Stop(why="no")]))
+    machine = split(parts, interrupt_before=["guard"])
+    await machine.ainvoke({"question": "Ring twice"}, PLACE)
+    assert (await machine.aget_state(PLACE)).values["found"].outputs
+    result = await machine.ainvoke({"question": "Never mind"}, PLACE)
+    assert result["answer"].text == "no"
+    assert (await machine.aget_state(PLACE)).values["found"] is None
+    parts.tracing.close()
+
+
+async def test_an_error_keeps_the_trace_that_it_names(tmp_path: Path) -> None:
+    async def plan(view: View) -> AnyDecision:
+        raise Unavailable("elsewhere", trace_id="0" * 32)
+
+    class Planner:
+        pass
+
+    planner = Planner()
+    planner.plan = plan  # type: ignore[attr-defined]  # a planner is anything that plans
+    parts = parts_of(tmp_path, planner)
+    with pytest.raises(Unavailable) as caught:
+        await build_machine(parts).ainvoke({"question": "Well?"}, PLACE)
+    assert caught.value.trace_id == "0" * 32
     parts.tracing.close()
 
 
@@ -143,7 +177,7 @@ async def test_a_run_that_its_host_never_finishes_is_given_up(
     parts = parts_of(tmp_path, ScriptedPlanner(lambda view: RING))
     machine = build_machine(parts)
     for thread in ("a", "b"):
-        place = {"configurable": {**PLACE["configurable"], "thread_id": thread}}
+        place: Any = {"configurable": {**PLACE["configurable"], "thread_id": thread}}
         async for _ in machine.astream({"question": "Ring"}, place, stream_mode="updates"):
             break
     parts.tracing.flush()
@@ -166,7 +200,7 @@ async def test_the_saver_forgets_threads_and_finds_them_again(
             assert result["answer"].text == str(turn)
     with pytest.raises(ValueError, match="needs a config"):
         _ = [item async for item in saver.alist(None)]
-    lost = {"configurable": {**PLACE["configurable"], "checkpoint_id": "no-such-parent"}}
+    lost: Any = {"configurable": {**PLACE["configurable"], "checkpoint_id": "no-such-parent"}}
     assert saver._homes(saver._key(lost), "no-such-parent") == {}
     parts.tracing.close()
     saver.close()
