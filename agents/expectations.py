@@ -72,7 +72,7 @@ _HELD: Final[dict[Kind, re.Pattern[str]]] = {
     "number": re.compile(rf"(?<![\w.]){_NUMBER}(?!\w)|\d"),
     "percent": re.compile(r"\d\s?%|\bper ?cent\b"),
     "duration": re.compile(
-        rf"\b{_NUMBER}[\s)(\d-]*(?:[\w-]+ )?{_TIME}\b"
+        rf"\b{_NUMBER}[\s)(\d-]{{0,8}}(?:[\w-]{{1,20}} )?{_TIME}\b"
         rf"|\b(?:every|each|per|within (?:a|an)|once an?|a|an) (?:\*?\w+\*? )?{_TIME}\b"
         r"|\b(?:daily|weekly|monthly|quarterly|yearly|annually|annual|immediately|indefinitely|"
         r"forever|permanently|lifetime|always|overnight)\b"
@@ -87,6 +87,7 @@ _NAME: Final = re.compile(
 _ANY: Final = re.compile(rf"(?<![\w.]){_NUMBER}(?!\w)")
 _NEAR: Final = 40
 """Characters on either side of a number within which the counted thing must be named."""
+_READ: Final = 2000
 _RATE: Final = re.compile(r"\b(?:per|each|every) \w+")
 """What a number is counted by, not what it counts."""
 
@@ -103,7 +104,8 @@ class Expectation:
     """Whether a heading may be what is asked for: a release, a year, a section."""
 
     def met(self, text: str) -> bool:
-        """Whether the text holds such a thing."""
+        """Whether the first 2,000 characters of the text hold such a thing."""
+        text = text[:_READ]
         if self.kind == "person":
             return bool(_NAME.search(text))
         said = fold(text)

@@ -42,11 +42,11 @@ _NUMBER: Final = re.compile(
     r"|(?<![\w./-])-?\d{1,15}(?:\.\d{1,12})?(?![\w-]|[.,]\d)"
 )
 _IDENTIFIER: Final = re.compile(
-    r"(?<![\w@.-])#?(?=[A-Za-z_-]{0,40}\d)[A-Za-z0-9]{1,40}(?:[-_/][A-Za-z0-9]{1,40}){0,6}(?![\w@])"
+    r"(?<![\w@.,-])#?(?=[A-Za-z_-]{0,40}\d)[A-Za-z0-9]{1,40}(?:[-_/][A-Za-z0-9]{1,40}){0,6}(?![\w@]|[.,]\d)"
 )
 _NAME: Final = re.compile(
     r"(?<![\w@.])[A-ZÀ-Þ][\w'’&-]*"
-    r"(?:\s+(?:[A-ZÀ-Þ][\w'’&-]*|\d{1,4}\b|of\s+(?=[A-Z])|and\s+(?=[A-Z])))*"
+    r"(?:\s+(?:[A-ZÀ-Þ][\w'’&-]*|\d{1,4}\b|of\s+[A-ZÀ-Þ][\w'’&-]*))*"
 )
 _ZONE: Final = re.compile(r"\b(?:[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_+-]+){1,2}|UTC|GMT)\b")
 _OPENERS: Final = frozenset(
@@ -73,11 +73,12 @@ _OPERATORS: Final = (
     (r"[−–]", "-"),
 )
 _SIGN: Final = r"(?:\*\*|//|[-+*/^]|\bof\b|\bx\b|\bmod\b)"
-_FUNCTION: Final = r"(?:(?:sqrt|abs|round|min|max)\s*\(\s*)?"
-_TERM: Final = rf"[-+(\s]*{_FUNCTION}[-+(]*\d[\d,]*(?:\.\d+)?\s*%?[)\s]*"
-_ARITHMETIC: Final = re.compile(rf"{_TERM}(?:(?:{_SIGN}|,){_TERM})*")
+_TERM: Final = (
+    r"(?:[-+( ]|(?:sqrt|abs|round|min|max) ?\()*\d[\d,]{0,20}(?:\.\d{1,20})?(?: ?%)?[) ]*"
+)
+_ARITHMETIC: Final = re.compile(rf"(?<![-+( ]){_TERM}(?:(?:{_SIGN}|,){_TERM})*")
 _OPERATED: Final = re.compile(rf"\d\s*%?\)*\s*{_SIGN}|(?:sqrt|abs|round|min|max)\s*\(")
-_PLAINLY: Final = re.compile(r"\s[-+*/^x]\s|[*^+]|% of|sqrt|\)\s*[-+*/]")
+_PLAINLY: Final = re.compile(r"\s[-+*/^x]\s|[*^+]|% of|(?:sqrt|abs|round|min|max) ?\(|\)\s*[-+*/]")
 _RANGE: Final = re.compile(r"(?<=\d)[-/](?=\d)")
 _CALCULATES: Final = re.compile(
     r"\b(?:calculate|compute|evaluate|what is|what's|what are|how much (?:is|are)|work out|solve)\b"
@@ -184,6 +185,7 @@ def _expressions(text: str) -> Iterator[_Said]:
     said = fold(text[:_LENGTH])
     for word, sign in _OPERATORS:
         said = re.sub(word, f" {sign} ", said)
+    said = " ".join(said.split())
     asks = bool(_CALCULATES.search(said))
     for match in _ARITHMETIC.finditer(said):
         raw = re.sub(r"\s+", " ", match[0]).strip(" ,")

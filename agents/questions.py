@@ -8,6 +8,7 @@ from typing import Final, Literal
 from fairlead.agents.words import STOP_WORDS, content, fold, words
 from fairlead.schema import Turn
 
+READ: Final = 4000
 PARTS: Final = 5
 """Questions of one message that are answered; what comes after them is left."""
 SmallTalk = Literal["greeting", "thanks", "farewell", "identity"]
@@ -71,8 +72,8 @@ _TALK_WORDS: Final = 7
 
 def small_talk(question: str) -> SmallTalk | None:
     """Which pleasantry the message is and nothing else; None where it asks something."""
-    said = fold(question).strip(" \t\n.!?,;:")
-    if not said or len(said.split()) > _TALK_WORDS:
+    said = fold(question[:200]).strip(" \t\n.!?,;:")
+    if len(question) > 200 or not said or len(said.split()) > _TALK_WORDS:
         return None
     for kind, pattern in _TALK:
         found = pattern.match(said)
@@ -166,8 +167,9 @@ class Asked:
 
 
 def asked(question: str, history: Sequence[Turn] = ()) -> tuple[Asked, ...]:
-    """Every question of the message, each understandable alone."""
+    """Every question in the first 4,000 characters of the message, each understandable alone."""
     found: list[Asked] = []
+    question = " ".join(question.split())[:READ]
     for part in parts(question):
         text = standalone(part, history) if not found else part
         if found and leans(part):

@@ -31,6 +31,7 @@ from fairlead.schema import (
 from fairlead.settings import Settings, load
 from fairlead.storage import Leases
 from fairlead.tools import Toolbox
+from fairlead.tracing import names
 
 if TYPE_CHECKING:  # heavy, or only needed for annotations
     from langchain_core.language_models import BaseChatModel
@@ -202,6 +203,7 @@ class Assistant:
         with self._held(config):
             state = await self._machine.aget_state(config)
             if state.next:
+                self._leave(config)
                 return await self._run(None, config)
             answer = state.values.get("answer")
             if answer is None:
@@ -213,6 +215,7 @@ class Assistant:
             return await self._run({"question": question}, config)
         state = await self._machine.aget_state(config)
         if state.next:
+            self._leave(config)
             if state.values.get("question") == question:
                 return await self._run(None, config)
             said = f"the unfinished run on {state.values.get('question')!r} was abandoned"
@@ -222,10 +225,18 @@ class Assistant:
     async def _run(self, given: Any, config: Any) -> Answer:
         try:
             result = await self._machine.ainvoke(given, config, durability="sync")
+        except BaseException:
+            self._leave(config)
+            raise
         finally:
             self.parts.tracing.flush()
         answer: Answer = result["answer"]
         return answer
+
+    def _leave(self, config: Any) -> None:
+        """Ends what an earlier go at the thread's run left open: its spans, clock and listener."""
+        place = config["configurable"]
+        self.parts.journeys.leave(place["fairlead_principal"].tenant, place["thread_id"])
 
     def _config(
         self,
@@ -310,7 +321,12 @@ class Assistant:
         self, query: str, *, principal: Principal, **options: Any
     ) -> tuple[list[Passage], SearchResult]:
         """The passages together with confidence, timings and warnings."""
-        result = await self.library.search(admit_question(query), principal=principal, **options)
+        asked = admit_question(query)
+        name, attributes = names.retrieval(
+            options.get("collection", "default"), top_k=options.get("k", 8)
+        )
+        with self.parts.tracing.span(name, attributes, kind=SpanKind.CLIENT):
+            result = await self.library.search(asked, principal=principal, **options)
         return [admit_hit(hit) for hit in result.hits], result
 
 
@@ -334,7 +350,7 @@ class _Held:
 def tenant_principal(tenant: str | None) -> Principal:
     """The local principal of a tenant. Raises `InputError` for a name that is none."""
     try:
-        return Principal(tenant=tenant or DEFAULT_TENANT)
+        return Principal(tenant=DEFAULT_TENANT if tenant is None else tenant)
     except ValueError as error:
         raise InputError(
             f"tenant {tenant!r} is not a valid name",

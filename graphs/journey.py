@@ -117,6 +117,12 @@ class Journeys:
             span.set({names.ENDED: "cancelled"})
             span.end()
 
+    def leave(self, tenant: str, thread_id: str) -> None:
+        """Cancels what is still open on a thread: a run broken off between two nodes."""
+        for run in [journey.run for journey in self._open.values()]:
+            if (run.tenant, run.thread_id) == (tenant, thread_id):
+                self.cancel(run.run_id)
+
     def _spans_of(self, run_id: str) -> list[Span]:
         journey = self._open.pop(run_id, None)
         spans = (journey.hop, journey.root) if journey else ()

@@ -26,8 +26,8 @@ def build_machine(parts: Parts, checkpointer: BaseCheckpointSaver[Any] | None = 
     """The compiled graph: input `{"question": str}`, output key `answer`.
 
     Thread in `configurable.thread_id`, principal in `configurable.fairlead_principal`, else that
-    of `parts`. Events go to LangGraph's `custom` stream mode. The recursion limit is set from the
-    hops budget; a run within its budgets never meets it.
+    of `parts`. The recursion limit is set from the hops budget; a run within its budgets never
+    meets it.
     """
     graph = StateGraph(State, input_schema=Input, output_schema=Output)
     plan, ways = plan_node(parts), ("retrieve", "call", "answer")

@@ -90,15 +90,6 @@ class Search:
 
     def run(self) -> SearchResult:
         """Best first; empty where nothing was ever written."""
-        name, attributes = names.database(
-            self._query.mode, self._file.name, system="sqlite", tenant=self._file.tenant
-        )
-        with self._tracing.span(name, attributes) as span:
-            result = self._searched()
-            span.set({names.DB_ROWS: len(result.hits)})
-        return result
-
-    def _searched(self) -> SearchResult:
         found = self._found
         with found.timed("total"), self._file.reading() as connection:
             if connection is None:
@@ -124,16 +115,22 @@ class Search:
             if within is not None:
                 allow(connection, within)
         text = self._understood(connection, within is not None)
-        n = max(_CANDIDATES, 2 * query.k)
-        if query.mode != "sparse":
-            self._by_vectors(connection, text, n, within, version is not None)
-        if query.mode != "dense" or found.matrix is None:
-            with found.timed("lexical"):
-                self._by_words(connection, n, within is not None, version is not None)
-        with found.timed("rank"):
-            rows = _Rows(connection)
-            ranked = self._ranked(rows)
-            hits = self._distinct(rows, ranked)
+        vector = None if query.mode == "sparse" else self._vector(text)
+        name, attributes = names.database(
+            query.mode, self._file.name, system="sqlite", tenant=self._file.tenant
+        )
+        with self._tracing.span(name, attributes) as span:
+            n = max(_CANDIDATES, 2 * query.k)
+            if vector is not None:
+                self._by_vectors(connection, vector, n, within, version is not None)
+            if query.mode != "dense" or found.matrix is None:
+                with found.timed("lexical"):
+                    self._by_words(connection, n, within is not None, version is not None)
+            with found.timed("rank"):
+                rows = _Rows(connection)
+                ranked = self._ranked(rows)
+                hits = self._distinct(rows, ranked)
+            span.set({names.DB_ROWS: len(hits)})
         with found.timed("confidence"):
             texts = [rows.text(row) for row, _ in ranked[:_JUDGED]]
             seen = signals(connection, found.terms, texts, found.lexical, found.dense)
@@ -182,28 +179,36 @@ class Search:
 
     def _is_word(self, term: str) -> bool:
         """Whether the embedder's vocabulary has the whole term: then it is spelt right."""
-        return isinstance(self._embedder, Vocabulary) and self._embedder.knows(term)
+        embedder: object = self._embedder
+        return isinstance(embedder, Vocabulary) and embedder.knows(term)
 
-    def _by_vectors(
-        self,
-        connection: sqlite3.Connection,
-        text: str,
-        n: int,
-        within: set[int] | None,
-        past: bool,
-    ) -> None:
+    def _vector(self, text: str) -> "NDArray[float32] | None":
+        """The question's vector; None, with a warning, where there can be none."""
         found = self._found
         if self._embedder is None:
             if self._advice:
                 found.warnings.append(self._advice)
-            return
+            return None
         name, attributes = names.embeddings(self._embedder.identity)
         with found.timed("embed"), self._tracing.span(name, attributes):
-            vector = self._embedded(text)
-        if vector is None:
-            return
+            try:
+                vector: NDArray[float32] = self._embedder.embed([text])[0]
+            except FairleadError as error:
+                hint = f" {error.hint}" if error.hint else ""
+                found.warnings.append(f"searched by text alone: {error.message}.{hint}")
+                return None
+        return vector
+
+    def _by_vectors(
+        self,
+        connection: sqlite3.Connection,
+        vector: "NDArray[float32]",
+        n: int,
+        within: set[int] | None,
+        past: bool,
+    ) -> None:
+        found, identity = self._found, self._embedder.identity  # type: ignore[union-attr]  # it made the vector
         with found.timed("dense"):
-            identity = self._embedder.identity
             if past:
                 matrix = Matrix.load(connection, identity, past=True)
             else:
@@ -212,15 +217,6 @@ class Search:
             if len(matrix):
                 found.matrix = matrix
                 found.dense = matrix.nearest(vector, n, within)
-
-    def _embedded(self, text: str) -> "NDArray[float32] | None":
-        try:
-            vector: NDArray[float32] = self._embedder.embed([text])[0]  # type: ignore[union-attr]  # asked before
-        except FairleadError as error:
-            hint = f" {error.hint}" if error.hint else ""
-            self._found.warnings.append(f"searched by text alone: {error.message}.{hint}")
-            return None
-        return vector
 
     def _warn_of_pending(self, connection: sqlite3.Connection, identity: str, held: int) -> None:
         chunks = connection.execute("SELECT count(*) FROM chunk WHERE live = 1").fetchone()[0]

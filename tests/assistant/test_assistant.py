@@ -150,6 +150,6 @@ async def test_a_hosts_provider_gets_the_same_spans(tmp_path: Path) -> None:
     spans = {span.name: span for span in exporter.get_finished_spans()}
     root = spans["invoke_agent fairlead"]
     assert root.parent is not None and root.parent.span_id == request.get_span_context().span_id
-    assert f"{root.get_span_context().trace_id:032x}" == answer.trace_id
+    assert root.context is not None and f"{root.context.trace_id:032x}" == answer.trace_id
     assert root.instrumentation_scope is not None and root.instrumentation_scope.name == "fairlead"
     assert {"fairlead.hop 1", "retrieval default", "hybrid default"} <= set(spans)

@@ -1,17 +1,13 @@
-import asyncio
 import io
 import json
 import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from fairlead.errors import InputError, SettingsError, Unavailable
 from fairlead.retrieval import Library
@@ -301,85 +297,6 @@ async def test_bad_options(plain: Library) -> None:
 
 
 # --- vectors -------------------------------------------------------------------------------------
-
-
-async def test_text_only_leaves_the_vectors_for_later(library: Library, docs: Path) -> None:
-    stages: list[tuple[str, int, int]] = []
-    report = await library.ingest(
-        [docs], tenant="acme", text_only=True, progress=lambda *at: stages.append(at)
-    )
-    assert report.vectors == {"added": 0, "kept": 0, "pending": 5}
-    found = await library.search("return label", principal=READER)
-    assert found.hits[0].source == "docs/policies/returns.md"
-    assert "5 of 5 chunks have no vector yet" in found.warnings[0]
-    report = await library.ingest([docs], tenant="acme", progress=lambda *at: stages.append(at))
-    assert report.vectors == {"added": 5, "kept": 0, "pending": 0}
-    assert ("text", 3, 3) in stages and stages[-1] == ("vectors", 5, 5)
-    assert (await library.search("return label", principal=READER)).warnings == ()
-
-
-async def test_a_failing_embedder_leaves_searchable_text(tmp_path: Path, docs: Path) -> None:
-    class Failing:
-        identity, dimension = "failing", 4
-
-        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            raise Unavailable("the embedding service is down", hint="Start it.")
-
-        def count_tokens(self, text: str) -> int:
-            return len(text.split())
-
-    library = Library(tmp_path / "knowledge", Failing())
-    report = await library.ingest([docs], tenant="acme")
-    assert report.vectors["pending"] == 5 and "service is down" in report.warnings[0]
-    found = await library.search("return label", principal=READER)
-    assert found.hits and "searched by text alone" in found.warnings[0]
-    await library.close()
-
-
-async def test_vectors_of_two_embedders_are_never_compared(
-    tmp_path: Path, docs: Path, embedder: object
-) -> None:
-    first = Library(tmp_path / "knowledge", embedder)  # type: ignore[arg-type]
-    await first.ingest([docs], tenant="acme")
-    await first.close()
-    other = type(embedder)("other/64")  # type: ignore[call-arg]
-    second = Library(tmp_path / "knowledge", other)  # type: ignore[arg-type]
-    found = await second.search("return label", principal=READER)
-    assert found.hits and "another embedder" in found.warnings[0]
-    report = await second.ingest([docs], tenant="acme")
-    assert report.vectors == {"added": 5, "kept": 0, "pending": 0}
-    assert "embedded anew" in report.warnings[0]
-    (info,) = await second.collections("acme")
-    assert (info.embedder, info.vectors) == ("other/64", 5)
-    await second.close()
-
-
-async def test_a_cancelled_ingest_can_be_taken_up(library: Library, tmp_path: Path) -> None:
-    for n in range(300):
-        path = tmp_path / "many" / f"{n}.md"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"Document number {n}.", encoding="utf-8")
-    begun = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def progress(stage: str, done: int, total: int) -> None:
-        if stage == "vectors":
-            loop.call_soon_threadsafe(begun.set)
-
-    task = asyncio.create_task(
-        library.ingest([tmp_path / "many"], tenant="acme", progress=progress)
-    )
-    await begun.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    report = await library.ingest([tmp_path / "many"], tenant="acme")
-    assert report.documents["unchanged"] == 300
-    assert report.vectors["added"] + report.vectors["kept"] == 300
-    assert (await library.check(tenant="acme")).ok
-
-
-# --- the file ------------------------------------------------------------------------------------
 
 
 async def test_a_newer_file_is_left_alone(plain: Library, docs: Path, tmp_path: Path) -> None:
