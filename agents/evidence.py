@@ -82,8 +82,7 @@ def gather(
     `facts` are keys and values that a tool said of the matter. Blocks: embeds up to 16 stretches.
     """
     facets = Facets(question, passages, facts)
-    current = [passage for passage in passages if not facets.superseded(passage)]
-    found = _Stretches(current)
+    found = _Stretches(passages)
     known = found.vocabulary()
     question = mended(question, known, embedder)
     focus = mended(focus, known, embedder) if focus else question
@@ -91,7 +90,9 @@ def gather(
     measured = found.measured(question, wanted)
     if not measured:
         return Evidence(missing=tuple(subject(question)))
-    first = sorted(measured, key=lambda s: -_prior(s, wanted))[:EMBEDDED]
+    outdated = facets.outdated([(support.passage, roots(support.text)) for support in measured])
+    current = [support for support, old in zip(measured, outdated, strict=True) if not old]
+    first = sorted(current, key=lambda s: -_prior(s, wanted))[:EMBEDDED]
     cosines = _cosines(question, focus, first, embedder)
     asked = roots(question)
     supports = sorted(
@@ -194,6 +195,8 @@ def _judged(
     held: set[str] = set()
     for support in supports[:3]:
         held |= roots(support.passage.text) | surroundings(support.passage)
+    if wanted and supports[0].met:
+        held |= wanted.asking
     missing = [word for root, word in matched(focus, held).items() if root not in held]
     signs = Signs(
         cosine=max(support.cosine for support in supports[:4]),

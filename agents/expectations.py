@@ -92,6 +92,20 @@ _RATE: Final = re.compile(r"\b(?:per|each|every) \w+")
 """What a number is counted by, not what it counts."""
 
 
+_ASKING: Final[dict[str, frozenset[str]]] = {
+    kind: frozenset(map(stem, said.split()))
+    for kind, said in (
+        ("money", "cost costs price pay paid fee charge charged spend earn amount worth salary"),
+        ("percent", "percent percentage share proportion"),
+        ("number", "number size length amount width height weight weigh quantity"),
+        ("duration", "long soon often fast quickly frequently take takes last period"),
+        ("year", "year"),
+        ("person", "name person"),
+    )
+}
+"""Stems that only ask for the kind of thing; an amount answers "cost" without saying it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
     """What an answer must hold; `nouns` are stems of what is counted."""
@@ -102,6 +116,11 @@ class Expectation:
     """Numbers of the question itself: finding them again answers nothing."""
     titled: bool = False
     """Whether a heading may be what is asked for: a release, a year, a section."""
+
+    @property
+    def asking(self) -> frozenset[str]:
+        """Stems of the question that an answer need not repeat."""
+        return _ASKING.get(self.kind, frozenset())
 
     def met(self, text: str) -> bool:
         """Whether the first 2,000 characters of the text hold such a thing."""

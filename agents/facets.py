@@ -13,13 +13,14 @@ from fairlead.agents.words import fold, stems
 from fairlead.schema import Passage
 
 _PAST: Final = re.compile(
-    r"\b(?:previous(?:ly)?|former(?:ly)?|old|older|earlier|past|used to|before|until|originally|"
-    r"history|was|were|had|did)\b"
+    r"\b(?:previous(?:ly)?|former(?:ly)?|old|older|earlier|past|used to|original(?:ly)?|history)\b"
 )
 _YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b")
 _DATE: Final = re.compile(r"\b((?:19|20)\d\d)-(\d\d)-(\d\d)\b")
 _DATED: Final = ("valid_from", "effective_from", "effective", "updated", "date", "published")
 _LONGEST: Final = 60
+SAME: Final = 0.5
+"""Share of common words from which two stretches of two versions say the same thing."""
 
 
 class Facets:
@@ -61,14 +62,37 @@ class Facets:
         """Whether stems that a passage stands under hold a value that a tool said."""
         return any(fact and fact <= named for fact in self._facts)
 
-    def superseded(self, passage: Passage) -> bool:
-        """Whether a newer document of the same title is there, and the past is not asked for."""
+    def outdated(self, stretches: Sequence[tuple[Passage, frozenset[str]]]) -> list[bool]:
+        """For each stretch, given by its stems, whether a newer version says the same differently.
+
+        Versions are documents of one title, years and numbers aside. Nothing is outdated where
+        the question asks for the past.
+        """
+        newer: dict[tuple[str, ...], list[frozenset[str]]] = {}
+        for passage, said in stretches:
+            if not self._old(passage):
+                newer.setdefault(_family(passage), []).append(_worded(said))
+        return [
+            self._old(passage)
+            and any(_alike(_worded(said), other) for other in newer.get(_family(passage), ()))
+            for passage, said in stretches
+        ]
+
+    def _old(self, passage: Passage) -> bool:
         day = _dated(passage)
         return bool(day and not self._past and day < self._newest[_family(passage)])
 
     def _names(self, value: str) -> bool:
         roots = " ".join(stems(value))
         return bool(roots) and f" {roots} " in self._said
+
+
+def _worded(said: frozenset[str]) -> frozenset[str]:
+    return frozenset(root for root in said if not root.isdigit())
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    return bool(one) and len(one & other) >= SAME * min(len(one), len(other))
 
 
 def _family(passage: Passage) -> tuple[str, ...]:

@@ -147,10 +147,9 @@ def _widened(passage: Passage, units: Sequence[Unit], room: int) -> tuple[list[U
                 wanted.add(other)
                 room -= length
     for place in range(1, len(every) - 1):
-        if {place - 1, place + 1} <= wanted and len(
-            {e.block for e in every[place - 1 : place + 2]}
-        ) == 1:
-            wanted.add(place)
+        blocks = {unit.block for unit in every[place - 1 : place + 2]}
+        if len(blocks) == 1 and {place - 1, place + 1} <= wanted:
+            wanted.add(place)  # a gap of one sentence would mislead
     return [every[place] for place in sorted(wanted)], room
 
 

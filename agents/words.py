@@ -76,7 +76,7 @@ def stem(word: str) -> str:
     word = _untensed(word)
     if word.endswith("y") and len(word) > 3:
         word = word[:-1] + "i"
-    return word.removesuffix("e") if len(word) > 4 else word
+    return word.removesuffix("e") if len(word) > 3 else word
 
 
 def _singular(word: str) -> str:

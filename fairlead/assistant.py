@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from opentelemetry.trace import SpanKind
+
 from fairlead.errors import InputError, NotFound, Refused, ThreadBusy
 from fairlead.guardrails import admit_hit, admit_question
 from fairlead.protocols import Model, Planner

@@ -207,7 +207,8 @@ class Search:
         within: set[int] | None,
         past: bool,
     ) -> None:
-        found, identity = self._found, self._embedder.identity  # type: ignore[union-attr]  # it made the vector
+        assert self._embedder is not None, "it made the vector"
+        found, identity = self._found, self._embedder.identity
         with found.timed("dense"):
             if past:
                 matrix = Matrix.load(connection, identity, past=True)

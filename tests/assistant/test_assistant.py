@@ -32,8 +32,9 @@ async def test_who_asks(tmp_path: Path) -> None:
         await assistant.ask("a?", tenant="acme", principal=acme)
         with pytest.raises(Refused, match="not the principal's tenant"):
             await assistant.ask("a?", tenant="other", principal=acme)
-        with pytest.raises(InputError, match="not a valid name"):
-            await assistant.ask("a?", tenant="No Such")
+        for name in ("No Such", ""):
+            with pytest.raises(InputError, match="not a valid name"):
+                await assistant.ask("a?", tenant=name)
         result = await assistant.graph.ainvoke(
             {"question": "a?"}, {"configurable": {"thread_id": "g"}}
         )
