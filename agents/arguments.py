@@ -181,7 +181,7 @@ def _number(slot: _Slot, found: Sequence[Found]) -> tuple[Json, bool, Found | No
 def _affinity(slot: _Slot, found: Found) -> int:
     """How well the words around a number fit a parameter."""
     around = {*found.before, *found.after}
-    money = bool(around & _CURRENCY)
+    money = bool({*found.before[-1:], *found.after[:1]} & _CURRENCY)
     score = 2 if slot.about & set(found.before) else (1 if slot.about & around else 0)
     score += 1 if score == 0 and slot.said & around and not slot.is_a(_IDS) else 0
     if slot.is_a(_SUMS):

@@ -54,7 +54,7 @@ _OPENERS: Final = frozenset(
     """
     is are was were do does did can could may might must shall should will would has have had how
     what which who whose when where why please the a an my our your in on at for from to and but or
-    if i we you tell show find list give send cancel refund order check look get
+    if i we you tell show find list give send cancel refund order check look get ask
     """.split()
 )
 """Words that begin a sentence and are no part of the name behind them."""
@@ -75,7 +75,7 @@ _OPERATORS: Final = (
 )
 _SIGN: Final = r"(?:\*\*|//|[-+*/^]|\bof\b|\bx\b|\bmod\b)"
 _TERM: Final = (
-    r"(?:[-+( ]|(?:sqrt|abs|round|min|max) ?\()*\d[\d,]{0,20}(?:\.\d{1,20})?(?: ?%)?[) ]*"
+    r"(?:[-+( ]|(?:sqrt|abs|round|min|max) ?\()*\d{1,15}(?:,\d{3})*(?:\.\d{1,15})?(?: ?%)?[) ]*"
 )
 _ARITHMETIC: Final = re.compile(rf"(?<![-+( ]){_TERM}(?:(?:{_SIGN}|,){_TERM})*")
 _OPERATED: Final = re.compile(rf"\d\s*%?\)*\s*{_SIGN}|(?:sqrt|abs|round|min|max)\s*\(")

@@ -1,12 +1,14 @@
 """Checkpoints in SQLite, written on the event loop, one row per superstep.
 
-A row holds the channels that changed, and for the others the number of the row that holds them, so
-a step costs what it adds, not what the thread holds.
+A row holds the channels that changed, and for the others the id of the checkpoint that holds them,
+so a step costs what it adds, not what the thread holds.
 A thread belongs to its tenant: every row is keyed by both, and a config
 without a principal is refused.
 
-The writes of a single finished task are held back for `GRACE_SECONDS`, since the checkpoint that
-supersedes them nearly always follows at once; interrupts and errors are written immediately.
+A hop is durable once its guard has run. What comes before that (the input, what a guard is about
+to look at, the writes of a single finished task) is held back for `GRACE_SECONDS` and goes into the
+transaction of the checkpoint that nearly always follows at once; interrupts and errors are written
+immediately.
 """
 
 import asyncio
@@ -34,6 +36,12 @@ from fairlead.storage import open_database, plainly
 
 GRACE_SECONDS = 0.02
 THREADS_REMEMBERED = 1000
+BEFORE_GUARD = "branch:to:guard"
+"""The channel that LangGraph writes when the node `guard` comes next."""
+_INSERT = (
+    "INSERT OR REPLACE INTO checkpoint(tenant, thread, ns, id, parent, body) VALUES(?,?,?,?,?,?)"
+)
+_INSERT_PENDING = "INSERT OR REPLACE INTO pending VALUES(?,?,?,?,?,?,?,?,?,?)"
 _MIGRATIONS = (
     """
     CREATE TABLE checkpoint(
@@ -60,8 +68,10 @@ class Checkpoints(BaseCheckpointSaver[str]):
         self._db = open_database(path, _MIGRATIONS)
         self._held: dict[tuple[_Key, str], list[tuple[Any, ...]]] = {}
         self._waiting = False
-        self._last: dict[_Key, tuple[str, dict[str, int]]] = {}
-        """The newest checkpoint of a thread written here, and which row holds each channel."""
+        self._rows: list[tuple[Any, ...]] = []
+        """Checkpoints held back."""
+        self._last: dict[_Key, tuple[str, dict[str, str]]] = {}
+        """A thread's newest checkpoint made here, and which checkpoint holds each channel."""
 
     def close(self) -> None:
         with self._lock:
@@ -116,7 +126,7 @@ class Checkpoints(BaseCheckpointSaver[str]):
         body = self._unpacked(packed)
         values = {}
         for name in body["checkpoint"]["channel_versions"]:
-            held = body["changed"].get(name) or self._elsewhere(body["homes"].get(name), name)
+            held = body["changed"].get(name) or self._elsewhere(key, body["homes"], name)
             if held:
                 values[name] = self.serde.loads_typed((held[0], held[1]))
         pending = self._db.execute(
@@ -136,27 +146,28 @@ class Checkpoints(BaseCheckpointSaver[str]):
         body: dict[str, Any] = self.serde.loads_typed(("msgpack", packed))
         return body
 
-    def _elsewhere(self, seq: int | None, name: str) -> Sequence[Any] | None:
-        """A channel's type and bytes, from the row that holds them."""
-        row = self._db.execute("SELECT body FROM checkpoint WHERE seq=?", (seq,)).fetchone()
-        held: Sequence[Any] | None = self._unpacked(row[0])["changed"].get(name) if row else None
+    def _elsewhere(self, key: _Key, homes: dict[str, str], name: str) -> Sequence[Any] | None:
+        """A channel's type and bytes, from the checkpoint that holds them."""
+        packed = self._body(key, homes.get(name))
+        held: Sequence[Any] | None = packed["changed"].get(name) if packed else None
         return held
 
-    def _homes(self, key: _Key, parent: str | None) -> dict[str, int]:
-        """Which row holds each channel of the checkpoint `parent`."""
-        if parent is None:
-            return {}
+    def _body(self, key: _Key, at: str | None) -> dict[str, Any] | None:
+        row = self._db.execute(
+            "SELECT body FROM checkpoint WHERE tenant=? AND thread=? AND ns=? AND id=?", (*key, at)
+        ).fetchone()
+        return self._unpacked(row[0]) if row else None
+
+    def _homes(self, key: _Key, parent: str | None) -> dict[str, str]:
+        """Which checkpoint holds each channel of the checkpoint `parent`."""
         known = self._last.get(key)
         if known and known[0] == parent:
             return known[1]
-        row = self._db.execute(
-            "SELECT seq, body FROM checkpoint WHERE tenant=? AND thread=? AND ns=? AND id=?",
-            (*key, parent),
-        ).fetchone()
-        if row is None:
+        if parent is None:
             return {}
-        body = self._unpacked(row[1])
-        return {**body["homes"], **dict.fromkeys(body["changed"], row[0])}
+        self._flush()
+        body = self._body(key, parent)
+        return {**body["homes"], **dict.fromkeys(body["changed"], parent)} if body else {}
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -171,7 +182,7 @@ class Checkpoints(BaseCheckpointSaver[str]):
         bare = dict(checkpoint)
         values = cast(dict[str, Any], bare.pop("channel_values"))
         changed = {n: self.serde.dumps_typed(values[n]) for n in new_versions if n in values}
-        with self._lock, plainly(self._path):
+        with self._lock:
             homes = {n: h for n, h in self._homes(key, parent).items() if n not in new_versions}
             body = {
                 "checkpoint": bare,
@@ -179,16 +190,15 @@ class Checkpoints(BaseCheckpointSaver[str]):
                 "changed": changed,
                 "homes": homes,
             }
-            row = self._db.execute(
-                "INSERT OR REPLACE INTO checkpoint(tenant, thread, ns, id, parent, body)"
-                " VALUES(?,?,?,?,?,?)",
-                (*key, checkpoint["id"], parent, self.serde.dumps_typed(body)[1]),
-            ).lastrowid
+            at = checkpoint["id"]
+            self._rows.append((*key, at, parent, self.serde.dumps_typed(body)[1]))
             self._held.pop((key, parent or ""), None)  # this checkpoint says all they said
-            self._remember(key, checkpoint["id"], {**homes, **dict.fromkeys(changed, row or 0)})
-        return self._at(config, key, checkpoint["id"])
+            self._remember(key, at, {**homes, **dict.fromkeys(changed, at)})
+            if metadata.get("source") != "input" and BEFORE_GUARD not in new_versions:
+                self._flush()
+        return self._at(config, key, at)
 
-    def _remember(self, key: _Key, at: str, homes: dict[str, int]) -> None:
+    def _remember(self, key: _Key, at: str, homes: dict[str, str]) -> None:
         self._last.pop(key, None)
         self._last[key] = (at, homes)
         if len(self._last) > THREADS_REMEMBERED:
@@ -215,22 +225,28 @@ class Checkpoints(BaseCheckpointSaver[str]):
         """Deletes the thread of the saver's own principal; others go through their own config."""
         key = self._key({"configurable": {"thread_id": thread_id}})[:2]
         with self._lock, plainly(self._path):
-            self._held = {k: v for k, v in self._held.items() if k[0][:2] != key}
+            self._flush()
             self._last = {k: v for k, v in self._last.items() if k[:2] != key}
             for table in ("checkpoint", "pending"):
                 self._db.execute(f"DELETE FROM {table} WHERE tenant=? AND thread=?", key)
 
     def _flush(self) -> None:
         """Writes what was held back and is not superseded."""
-        if not self._held:
+        if not self._held and not self._rows:
             return
         held, self._held = self._held, {}
-        rows = [
-            (*row[:-1], *self.serde.dumps_typed(row[-1])) for rows in held.values() for row in rows
+        rows, self._rows = self._rows, []
+        pending = [
+            (*row[:-1], *self.serde.dumps_typed(row[-1])) for many in held.values() for row in many
         ]
-        with plainly(self._path), self._db:  # commits, or undoes where it cannot
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO pending VALUES(?,?,?,?,?,?,?,?,?,?)", rows)
+        with plainly(self._path):
+            if len(rows) == 1 and not pending:  # a statement is a transaction of its own
+                self._db.execute(_INSERT, rows[0])
+                return
+            with self._db:  # commits, or undoes where it cannot
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany(_INSERT, rows)
+                self._db.executemany(_INSERT_PENDING, pending)
 
     def _flush_later(self) -> None:
         self._waiting = False
@@ -260,7 +276,14 @@ class Checkpoints(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        return self.put(config, checkpoint, metadata, new_versions)
+        placed = self.put(config, checkpoint, metadata, new_versions)
+        self._flush_soon()
+        return placed
+
+    def _flush_soon(self) -> None:
+        if (self._held or self._rows) and not self._waiting:
+            self._waiting = True
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._flush_later)
 
     async def aput_writes(
         self,
@@ -270,9 +293,7 @@ class Checkpoints(BaseCheckpointSaver[str]):
         task_path: str = "",
     ) -> None:
         self.put_writes(config, writes, task_id, task_path)
-        if self._held and not self._waiting:
-            self._waiting = True
-            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._flush_later)
+        self._flush_soon()
 
     async def adelete_thread(self, thread_id: str) -> None:
         self.delete_thread(thread_id)

@@ -132,6 +132,8 @@ class Tracing:
         links: Sequence[SpanLink] = (),
     ) -> Span:
         """A span that is not current; without `parent` it hangs below the current one."""
+        if self._unheard():
+            return self._bare(parent)
         context = otel_context.get_current()
         above = self._above(context) if parent is None else parent
         around = otel.get_current_span(context) if parent is None else parent._otel
@@ -194,6 +196,34 @@ class Tracing:
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
 
+    def _unheard(self) -> bool:
+        """Whether there is neither a store nor anybody on OpenTelemetry's side."""
+        if self._store or self._tracer:
+            return False
+        return not (self._follows_host and self._host_tracer())
+
+    def _bare(self, parent: Span | None) -> Span:
+        """A span of which nothing but the ids is kept."""
+        if parent is None:
+            parent = self._above(otel_context.get_current())
+        outer = parent._otel if parent else otel.get_current_span()
+        span = self._ids_only(outer.get_span_context())
+        trace_id, span_id = _hex(span.get_span_context())
+        record = SpanRecord(
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_id="",
+            root=False,
+            run_id="",
+            tenant="",
+            name="",
+            kind="",
+            start_ns=0,
+            end_ns=0,  # ended from the start: nothing is written down
+            attributes={},
+        )
+        return Span(self, span, record, (0, 0))
+
     def _above(self, context: Context) -> Span | None:
         """Our current span, unless the host began another trace below it."""
         span = context.get(_OURS)
@@ -235,6 +265,10 @@ class Tracing:
             made = span.get_span_context()
             if made.is_valid and made.span_id != outer.span_id:
                 return span
+        return self._ids_only(outer)
+
+    @staticmethod
+    def _ids_only(outer: SpanContext) -> otel.Span:
         return NonRecordingSpan(
             SpanContext(
                 outer.trace_id if outer.is_valid else _random.getrandbits(128) or 1,
