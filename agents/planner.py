@@ -104,7 +104,7 @@ def _searched(view: View, found: Sequence[Case]) -> AnyDecision | None:
     facts = tuple(dict.fromkeys(fact for case in open_ for fact in case.facts))
     searches = [query for case in open_ for query in queries(case.asked, case.facts)]
     if facts:
-        values = ", ".join(value for _, value in facts[:3])
+        values = ", ".join(f"“{value}”" for _, value in facts[:3])
         why = f"the rest must stand in the documents; the tool said {values}, which narrows it"
     else:
         why = "several questions, each searched by itself" if len(open_) > 1 else "no tool fits"
@@ -130,7 +130,7 @@ def _asking_back(choice: Choice) -> Ask:
 
 
 def _called_for(choice: Choice) -> str:
-    said = ", ".join(f"{name} {value!r}" for name, value in choice.filled.arguments.items())
+    said = ", ".join(f"{name} “{value}”" for name, value in choice.filled.arguments.items())
     why = "the question asks for exactly that" if choice.asked_for else "its description fits"
     return f"{choice.spec.name}: {why}" + (f", and the question holds {said}" if said else "")
 

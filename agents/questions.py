@@ -195,7 +195,9 @@ def standalone(question: str, history: Sequence[Turn]) -> str:
     return " ".join([*earlier, question.strip()])
 
 
-_IDENTIFIER: Final = re.compile(r"#?\b(?=[\w-]*\d)[A-Za-z]{0,6}[-_]?\d[\w-]{2,}\b|[^\s?!,;]+@[^\s?!,;]+")
+_IDENTIFIER: Final = re.compile(
+    r"#?\b(?=[\w-]*\d)[A-Za-z]{0,6}[-_]?\d[\w-]{2,}\b|[^\s?!,;]+@[^\s?!,;]+"
+)
 
 
 def topic(question: str) -> str:

@@ -9,7 +9,7 @@ from fairlead.agents.prompts import NO_ANSWER, write_prompt
 from fairlead.agents.questions import small_talk
 from fairlead.agents.results import facts
 from fairlead.agents.stretches import quotable
-from fairlead.agents.units import sentence_spans
+from fairlead.agents.units import cut, sentence_spans
 from fairlead.agents.words import stems
 from fairlead.decisions import View
 from fairlead.protocols import Model, Request
@@ -123,11 +123,17 @@ def _citation(text: str, span: tuple[int, int], source: Passage | ToolResult) ->
         kind="tool",
         start=span[0],
         end=span[1],
-        quote=source.text[:QUOTED] if not held else _best(source.text, held, sentence),
+        quote=source.text
+        if len(source.text) <= QUOTED
+        else _best(source.text, held or _lines(source.text), sentence),
         source=source.tool,
         tool=source.tool,
         call_id=source.call_id,
     )
+
+
+def _lines(text: str) -> list[tuple[int, int]]:
+    return [(unit.spans[0][0], unit.spans[-1][1]) for unit in cut(text)]
 
 
 def _spans(passage: Passage) -> list[tuple[int, int]]:

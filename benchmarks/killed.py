@@ -101,7 +101,9 @@ def main() -> None:
             assert documents_of(folder) >= reported, "a document that was reported is gone"
             if command is ask and said:
                 traces.add(json.loads(said)["trace_id"])
+            began = time.perf_counter()
             finished = whole(command, folder)
+            usual[command[1]] = time.perf_counter() - began
             sound(folder)
             if command is ingest:
                 reported = documents_of(folder)

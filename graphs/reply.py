@@ -29,6 +29,8 @@ def answer_node(parts: Parts) -> Node:
         if isinstance(decision, Stop):
             return {"draft": Draft(text=decision.why, status="abstained")}
         view = await view_of(parts, state, journey, principal)
+        if view.budget.tokens <= 0:  # a draft was sent back, and no model may write another
+            return {"draft": Draft(text="", status="abstained")}
         try:
             async with asyncio.timeout(journey.seconds_left):
                 with parts.tracing.attach(journey.hop or journey.root):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from fairlead.errors import FairleadError
-from fairlead.tracing.names import CONTENT, AttributeValue
+from fairlead.tracing.names import CONTENT, REASONS, AttributeValue
 
 VALUE_BYTES: Final = 16_384
 """UTF-8 bytes of one attribute value; longer ones are cut and say so."""
@@ -27,10 +27,18 @@ _GONE: Final = "…"
 
 
 def without_content(attributes: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
-    """The attributes without those that carry content."""
-    if CONTENT.isdisjoint(attributes):
+    """The attributes without those that carry content, and reasons without what they quote."""
+    if CONTENT.isdisjoint(attributes) and REASONS.isdisjoint(attributes):
         return attributes
-    return {name: value for name, value in attributes.items() if name not in CONTENT}
+    return {
+        name: _unquoted(str(value)) if name in REASONS else value
+        for name, value in attributes.items()
+        if name not in CONTENT
+    }
+
+
+def _unquoted(text: str) -> str:
+    return _TELLING.sub(_GONE, _QUOTED.sub(_GONE, text))
 
 
 def shortened(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
@@ -66,5 +74,5 @@ def one_line(message: str, *, content: bool) -> str:
     """The first line, cut short; without `content` also without what it quotes or gives away."""
     line = message.strip().partition("\n")[0]
     if not content:
-        line = _TELLING.sub(_GONE, _QUOTED.sub(_GONE, line))
+        line = _unquoted(line)
     return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + _GONE

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import Unavailable
-from fairlead.tracing.redaction import MESSAGE_LIMIT, described, one_line
+from fairlead.tracing import names
+from fairlead.tracing.redaction import MESSAGE_LIMIT, described, one_line, without_content
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,12 @@ def test_only_our_own_words_describe_an_error() -> None:
         "No such file",
     )
     assert described(TimeoutError()) == ("TimeoutError", "")
+
+
+def test_reasons_are_kept_without_what_they_quote() -> None:
+    said = "find: its description fits, and the question holds email “jane@mail.example”"
+    kept = without_content({names.DECISION_REASON: said, names.DECISION: "call"})
+    assert (
+        kept[names.DECISION_REASON] == "find: its description fits, and the question holds email …"
+    )
+    assert kept[names.DECISION] == "call"
