@@ -11,7 +11,7 @@ from types import ModuleType
 from fairlead.errors import FairleadError, InputError
 
 LIST = "TOOLS"
-"""A module's own list of its tools; without it, every decorated function in it is one."""
+"""A module's own list of its tools; without it, every decorated function and LangChain tool."""
 
 
 def load_tools(names: Sequence[str] | None) -> list[object]:
@@ -38,8 +38,9 @@ def _tools(name: str) -> Sequence[object]:
     if hasattr(module, LIST):
         return _several(getattr(module, LIST))
     from fairlead.tools import Tool
+    from fairlead.tools.langchain import is_langchain
 
-    tools = [value for value in vars(module).values() if isinstance(value, Tool)]
+    tools = [v for v in vars(module).values() if isinstance(v, Tool) or is_langchain(v)]
     if not tools:
         raise InputError(
             f"{place!r} has no tools",

@@ -101,9 +101,8 @@ async def _called(
     verdict = decide(_find(toolbox, wanted.tool), allow=given.policy.allow)
     if verdict.action != "allow":
         raise Refused(verdict.reason)
-    for hand in _declared(hands, wanted.tool):
-        hand.start(wanted.arguments, principal)  # refuses arguments that do not fit
     try:
+        toolbox.check(wanted, principal)
         output = await toolbox.call(wanted, principal, seconds=given.budgets.seconds)
     finally:
         journal.close()
@@ -114,12 +113,6 @@ def _toolbox(given: "Settings", hands: list[object], journal: Any = None) -> "To
     from fairlead.tools import BUILTINS, Toolbox
 
     return Toolbox([*BUILTINS, *hands], given, journal)
-
-
-def _declared(hands: list[object], name: str) -> list[Any]:
-    from fairlead.tools import BUILTINS, Tool
-
-    return [t for t in (*BUILTINS, *hands) if isinstance(t, Tool) and t.spec.name == name]
 
 
 def _find(toolbox: "Toolbox", name: str) -> "ToolSpec":

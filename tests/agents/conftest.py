@@ -79,11 +79,16 @@ def view() -> MakeView:
 def spec(name: str, description: str, effect: str = "read", **properties: Any) -> ToolSpec:
     """A tool whose parameters are all required, unless they have a default."""
     required = [key for key, schema in properties.items() if "default" not in schema]
+    parameters: dict[str, Any] = {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    }
     return ToolSpec(
         name=name,
         description=description,
         effect=effect,  # type: ignore[arg-type]  # pydantic checks it
-        parameters={"type": "object", "properties": properties, "required": required},
+        parameters=parameters,
     )
 
 

@@ -34,10 +34,28 @@ dryer --low --hours 3
 """
 ORDER = '{"order":1042,"country":"Germany","delivered":"2026-10-29"}'
 TEXT = st.lists(
-    st.sampled_from(["The tent", " is ", "dry", ". ", "\n", "- ", "| a | b |\n", "|-|-|\n", "```\n", ": ",
-                     "30 days", "> ", "# Help\n", "It costs 5 EUR", "é", "\u200b"]),
+    st.sampled_from(
+        [
+            "The tent",
+            " is ",
+            "dry",
+            ". ",
+            "\n",
+            "- ",
+            "| a | b |\n",
+            "|-|-|\n",
+            "```\n",
+            ": ",
+            "30 days",
+            "> ",
+            "# Help\n",
+            "It costs 5 EUR",
+            "é",
+            "\u200b",
+        ]
+    ),
     max_size=30,
-).map("".join)  # fmt: skip
+).map("".join)
 
 
 def said(draft: Any) -> list[str]:
@@ -64,11 +82,17 @@ async def test_an_answer_is_quotes_with_exact_citations(
 @pytest.mark.parametrize(
     ("question", "shown"),
     [
-        ("What do I need for washing a down bag?", "You need:\n- a large drum\n- three tennis balls"),
-        ("How many hours does fibre fill take?", "| Fill | Hours |\n| --- | --- |\n| Fibre | 1 hour |"),
-        ("How do I start the dryer?", "Start the dryer like this:\n\n```\ndryer --low --hours 3\n```"),
+        ("How many tennis balls do I need?", "You need:\n- three tennis balls"),
+        (
+            "How many hours does fibre fill take?",
+            "| Fill | Hours |\n| --- | --- |\n| Fibre | 1 hour |",
+        ),
+        (
+            "How do I start the dryer?",
+            "Start the dryer like this:\n\n```\ndryer --low --hours 3\n```",
+        ),
     ],
-)  # fmt: skip
+)
 async def test_lists_tables_and_code_stay_readable(
     question: str, shown: str, view: Make, passage: Make, embedder: Embedder
 ) -> None:
@@ -104,8 +128,9 @@ async def test_every_way_of_finding_nothing_is_said(view: Make, result: Make) ->
 
 
 @pytest.mark.parametrize(
-    ("question", "reply"), [("Hello!", "Hello!"), ("Thanks a lot", "You are welcome."), ("Bye", "Goodbye.")]
-)  # fmt: skip
+    ("question", "reply"),
+    [("Hello!", "Hello!"), ("Thanks a lot", "You are welcome."), ("Bye", "Goodbye.")],
+)
 async def test_pleasantries_get_a_short_reply_without_citations(
     question: str, reply: str, view: Make
 ) -> None:
@@ -131,7 +156,9 @@ async def test_a_tool_answers_and_documents_answer_what_it_left_open(
     view: Make, passage: Make, result: Make, embedder: Embedder
 ) -> None:
     order = result("find_order", ORDER, order_id=1042)
-    rule = passage("Goods may be returned within 30 days.", title="Returns", metadata={"country": "Germany"})  # fmt: skip
+    rule = passage(
+        "Goods may be returned within 30 days.", title="Returns", metadata={"country": "Germany"}
+    )
     answerer = ExtractiveAnswerer(embedder)
     plain = view("When was order 1042 delivered?", passages=(rule,), tool_results=(order,))
     draft = await answerer.answer(plain)
@@ -159,10 +186,16 @@ async def test_a_follow_up_is_read_with_its_thread(
         "and in France?",
         history=(turn,),
         passages=(
-            passage("Customers in Germany may return goods within 30 days.", metadata={"country": "Germany"}),
-            passage("Customers in France may return goods within 45 days.", metadata={"country": "France"}),
+            passage(
+                "Customers in Germany may return goods within 30 days.",
+                metadata={"country": "Germany"},
+            ),
+            passage(
+                "Customers in France may return goods within 45 days.",
+                metadata={"country": "France"},
+            ),
         ),
-    )  # fmt: skip
+    )
     draft = await ExtractiveAnswerer(embedder).answer(asked)
     assert said(draft)[0] == "Customers in France may return goods within 45 days."
 
@@ -179,9 +212,8 @@ async def test_what_it_refers_to_is_quoted_too_and_nothing_twice(
 
 
 async def test_an_answer_stays_short(view: Make, passage: Make, embedder: Embedder) -> None:
-    long = " ".join(
-        f"The tent number {n} weighs {n} kg and has {n} poles for storms." for n in range(60)
-    )
+    tents = (f"The tent number {n} weighs {n} kg and has {n} poles." for n in range(60))
+    long = " ".join(tents)
     asked = view("How much does the tent weigh?", passages=(passage(long), passage(long[:900])))
     draft = await ExtractiveAnswerer(embedder).answer(asked)
     assert 0 < len(draft.text) <= 800

@@ -8,13 +8,13 @@ from fairlead.schema import ToolSpec
 
 def spec(required: list[str] | None = None, **properties: Any) -> ToolSpec:
     names = list(properties) if required is None else required
-    schema = {"type": "object", "properties": properties, "required": names}
+    schema: dict[str, Any] = {"type": "object", "properties": properties, "required": names}
     return ToolSpec(
         name="find_order", description="Find an order.", effect="read", parameters=schema
     )
 
 
-NUMBER = {"type": "integer", "description": "Number of the order."}
+NUMBER: dict[str, Any] = {"type": "integer", "description": "Number of the order."}
 MONEY = {"type": "number", "description": "How much to pay back."}
 TEXT = {"type": "string"}
 

@@ -6,19 +6,39 @@ from fairlead.agents.expectations import expected
 @pytest.mark.parametrize(
     ("question", "kind", "answer", "near_miss"),
     [
-        ("How long may I return goods?", "duration", "Within 30 days of delivery.", "Goods may be returned."),
+        (
+            "How long may I return goods?",
+            "duration",
+            "Within 30 days of delivery.",
+            "Goods may be returned.",
+        ),
         ("How often may I order?", "duration", "No more than quarterly.", "You may order more."),
-        ("How long must a foot be for size 42?", "duration", "Size 42 fits 26.5 cm.", "Measure it."),
-        ("What does it cost to send it back?", "money", "The label costs 4.90 EUR.", "See the price list."),
+        (
+            "How long must a foot be for size 42?",
+            "duration",
+            "Size 42 fits 26.5 cm.",
+            "Measure it.",
+        ),
+        (
+            "What does it cost to send it back?",
+            "money",
+            "The label costs 4.90 EUR.",
+            "See the price list.",
+        ),
         ("How much is the salary?", "number", "It is 3,000.", "It is competitive."),
         ("What share of the price does the seller get?", "percent", "95% of it.", "Most of it."),
-        ("How many requests per minute are allowed?", "count", "120 requests per minute", "12 seats"),
+        (
+            "How many requests per minute are allowed?",
+            "count",
+            "120 requests per minute",
+            "12 seats",
+        ),
         ("In which year was it founded?", "year", "In 1999.", "Long ago."),
         ("Who is the head of support?", "person", "Maria Lopez leads it.", "The team leads it."),
         ("Which release dropped Python 3.7?", "number", "Version 8.2.0", "Dropped Python 3.7."),
         ("How heavy is it?", "number", "It weighs 980 g.", "It is light."),
     ],
-)  # fmt: skip
+)
 def test_what_is_asked_for_is_known_and_recognised(
     question: str, kind: str, answer: str, near_miss: str
 ) -> None:

@@ -50,15 +50,23 @@ async def test_little_found_means_one_wider_search_then_the_answer(
     ("question", "tool", "arguments"),
     [
         ("When was order 1041 delivered?", "find_order", {"order_id": 1041}),
-        ("Which orders has ann@mail.example placed?", "find_customer_orders", {"email": "ann@mail.example"}),
+        (
+            "Which orders has ann@mail.example placed?",
+            "find_customer_orders",
+            {"email": "ann@mail.example"},
+        ),
         ("Is the Kestrel 2 in stock?", "product_stock", {"product": "Kestrel 2"}),
         ("What is 15% of 80?", "calculator", {"expression": "15% of 80"}),
         ("What time is it in Tokyo?", "clock", {"zone": "Asia/Tokyo"}),
         ("What is the date today?", "clock", {}),
         ("Refund 20 EUR for order 1042", "refund_order", {"order_id": 1042, "amount": 20.0}),
-        ("Please refund order 1042 with 20 EUR.", "refund_order", {"order_id": 1042, "amount": 20.0}),
+        (
+            "Please refund order 1042 with 20 EUR.",
+            "refund_order",
+            {"order_id": 1042, "amount": 20.0},
+        ),
     ],
-)  # fmt: skip
+)
 async def test_a_tool_is_called_with_arguments_from_the_question(
     question: str,
     tool: str,
@@ -76,11 +84,13 @@ async def test_a_tool_is_called_with_arguments_from_the_question(
 @pytest.mark.parametrize(
     "question",
     [
-        "How do I refund order 1042?", "May I get 20 EUR back for order 1042?",
-        "What happens if you refund 20 EUR for order 1042?", "Don't refund 20 EUR for order 1042",
+        "How do I refund order 1042?",
+        "May I get 20 EUR back for order 1042?",
+        "What happens if you refund 20 EUR for order 1042?",
+        "Don't refund 20 EUR for order 1042",
         "Refund 20 EUR for order 1042?",
     ],
-)  # fmt: skip
+)
 async def test_an_effect_needs_a_request_for_exactly_that(
     question: str, planner: EmbeddedPlanner, view: Make, tools: tuple[ToolSpec, ...]
 ) -> None:
@@ -188,14 +198,13 @@ async def test_a_follow_up_searches_with_its_topic(planner: EmbeddedPlanner, vie
 async def test_a_guess_is_tried_after_the_documents_failed(
     planner: EmbeddedPlanner, view: Make, passage: Make, tools: tuple[ToolSpec, ...]
 ) -> None:
-    question = "Does the shop have the Tarn available?"
-    found = (passage("The Tarn is a boot of full leather."),)
+    question = "Is there stock of the Tarn?"
+    found = (passage("Cards and invoices are accepted everywhere. Invoices come monthly."),)
     assert isinstance(await planner.plan(view(question, tools=tools)), Retrieve)
-    tried = await planner.plan(view(question, tools=tools, passages=found, hops=(SEARCHED,)))
-    assert tried.kind in ("call", "retrieve")
-    assert tried == await planner.plan(
-        view(question, tools=tools, passages=found, hops=(SEARCHED,))
-    ), "the same view gives the same decision"
+    seen = view(question, tools=tools, passages=found, hops=(SEARCHED,))
+    tried = await planner.plan(seen)
+    assert isinstance(tried, Call) and tried.calls[0].arguments == {"product": "Tarn"}
+    assert await planner.plan(seen) == tried, "the same view gives the same decision"
 
 
 async def test_budgets_are_kept(

@@ -21,12 +21,18 @@ def turn(question: str) -> Turn:
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        ("Hello!", "greeting"), ("hi there", "greeting"), ("Good morning", "greeting"),
-        ("Thanks a lot!", "thanks"), ("Thank you, that helps.", "thanks"), ("ok", "thanks"),
-        ("bye", "farewell"), ("Who are you?", "identity"), ("What can you do?", "identity"),
+        ("Hello!", "greeting"),
+        ("hi there", "greeting"),
+        ("Good morning", "greeting"),
+        ("Thanks a lot!", "thanks"),
+        ("Thank you, that helps.", "thanks"),
+        ("ok", "thanks"),
+        ("bye", "farewell"),
+        ("Who are you?", "identity"),
+        ("What can you do?", "identity"),
         ("help", "identity"),
     ],
-)  # fmt: skip
+)
 def test_pleasantries_are_told_apart(said: str, kind: str) -> None:
     assert small_talk(said) == kind
 
@@ -34,11 +40,16 @@ def test_pleasantries_are_told_apart(said: str, kind: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "Hello, how do I return an order?", "Thanks! And in France?", "help me cancel my order",
-        "great, and how long does it take?", "Who is the owner?", "", "Hi, my tent leaks",
+        "Hello, how do I return an order?",
+        "Thanks! And in France?",
+        "help me cancel my order",
+        "great, and how long does it take?",
+        "Who is the owner?",
+        "",
+        "Hi, my tent leaks",
         "hello " * 50,
     ],
-)  # fmt: skip
+)
 def test_what_asks_something_is_no_pleasantry(said: str) -> None:
     assert small_talk(said) is None
 
@@ -78,19 +89,30 @@ def test_long_clauses_are_searched_by_themselves() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["and in France?", "Who counts as one of those?", "What about Norway?", "Is that encrypted?",
-     "How heavy is it?", "1042", "Mine is a generator. How does it work then?"],
-)  # fmt: skip
+    [
+        "and in France?",
+        "Who counts as one of those?",
+        "What about Norway?",
+        "Is that encrypted?",
+        "How heavy is it?",
+        "1042",
+        "Mine is a generator. How does it work then?",
+    ],
+)
 def test_follow_ups_lean_on_what_came_before(said: str) -> None:
     assert leans(said)
 
 
 @pytest.mark.parametrize(
     "said",
-    ["How long may customers in Germany return goods?", "What is Sentry used for?",
-     "If a repository is disabled, do the forks stay open?", "Is there a student discount?",
-     "What does it cost to return a tent?"],
-)  # fmt: skip
+    [
+        "How long may customers in Germany return goods?",
+        "What is Sentry used for?",
+        "If a repository is disabled, do the forks stay open?",
+        "Is there a student discount?",
+        "What does it cost to return a tent?",
+    ],
+)
 def test_whole_questions_do_not(said: str) -> None:
     assert not leans(said)
 

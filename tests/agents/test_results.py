@@ -15,14 +15,21 @@ from fairlead.schema import ToolOutput
 
 Make = Callable[..., Any]
 ORDER = {
-    "order": 1042, "product": "Fjord 5 sleeping bag", "total": "329.00 EUR", "customer": "Jonas Brandt",
-    "country": "Germany", "status": "delivered", "delivered": "2026-10-29",
-}  # fmt: skip
+    "order": 1042,
+    "product": "Fjord 5 sleeping bag",
+    "total": "329.00 EUR",
+    "customer": "Jonas Brandt",
+    "country": "Germany",
+    "status": "delivered",
+    "delivered": "2026-10-29",
+}
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 def ask(question: str) -> Asked:
@@ -53,8 +60,11 @@ def test_text_and_broken_json_have_no_facts(result: Make) -> None:
 def test_records_are_told_apart(result: Make) -> None:
     held = facts(result("t", '[{"a": 1, "b": {"c": [2, "x"]}}, {"a": 3}]'))
     assert [(fact.key, fact.value, fact.record) for fact in held] == [
-        ("a", "1", 0), ("", "2", 1), ("", "x", 1), ("a", "3", 2),
-    ]  # fmt: skip
+        ("a", "1", 0),
+        ("", "2", 1),
+        ("", "x", 1),
+        ("a", "3", 2),
+    ]
 
 
 def test_worded_values_of_one_record_narrow_a_search(result: Make) -> None:
@@ -87,7 +97,8 @@ def test_what_the_record_does_not_say_is_left_open(result: Make) -> None:
 
 
 def test_lists_of_records_are_one_line_each(result: Make) -> None:
-    listed = result("find_customer_orders", json.dumps([{"order": 1, "status": "sent"}, {"order": 2, "status": "lost"}]), email="a@b.example")  # fmt: skip
+    orders = [{"order": 1, "status": "sent"}, {"order": 2, "status": "lost"}]
+    listed = result("find_customer_orders", json.dumps(orders), email="a@b.example")
     report = reported(ask("Which orders has a@b.example placed?"), [listed])
     assert report.answers
     assert written(report) == "- order: 1, status: sent\n- order: 2, status: lost"
@@ -96,7 +107,8 @@ def test_lists_of_records_are_one_line_each(result: Make) -> None:
 
 
 def test_a_value_is_said_with_its_arguments_and_a_long_text_in_part(result: Make) -> None:
-    assert written(reported(ask("What is 15% of 80?"), [result("calculator", "12", expression="15% of 80")])) == "15% of 80: 12"  # fmt: skip
+    sum_ = result("calculator", "12", expression="15% of 80")
+    assert written(reported(ask("What is 15% of 80?"), [sum_])) == "15% of 80: 12"
     long = " ".join(f"Sentence number {n} is here." for n in range(40))
     said = written(reported(ask("what does it say?"), [result("read", long)]))
     assert said.startswith("Sentence number 0 is here.") and len(said) < 400

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,9 +36,12 @@ def test_a_sentence_may_go_over_lines_but_not_over_quote_marks() -> None:
 def test_lists_lose_their_marks_and_know_what_introduces_them() -> None:
     text = "You need:\n\n- a card\n- a bag. It is free.\n\n1. go\n"
     assert said(text) == [
-        ("sentence", "You need:"), ("item", "a card"), ("item", "a bag."), ("item", "It is free."),
+        ("sentence", "You need:"),
+        ("item", "a card"),
+        ("item", "a bag."),
+        ("item", "It is free."),
         ("item", "go"),
-    ]  # fmt: skip
+    ]
     units = cut(text)
     assert {text[slice(*unit.lead[0])] for unit in units[1:]} == {"You need:"}
 
@@ -87,7 +92,7 @@ def test_headings_are_remembered() -> None:
 def test_units_lie_in_the_text_in_order_and_never_overlap(text: str) -> None:
     spans = [span for unit in cut(text, opening=True) for span in unit.spans]
     assert all(0 <= start < end <= len(text) for start, end in spans)
-    assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
     assert all(text[start:end].strip() for start, end in spans)
 
 

@@ -75,7 +75,7 @@ def test_a_reply_to_a_greeting_must_be_the_known_one(view: Make) -> None:
 
 def test_what_does_not_answer_needs_no_proof(view: Make) -> None:
     for status in ("abstained", "asking"):
-        assert verify(Draft(text="I do not know.", status=status), view("x")).action == "allow"  # type: ignore[arg-type]  # pydantic checks it
+        assert verify(Draft(text="I do not know.", status=status), view("x")).action == "allow"
 
 
 def test_a_tool_is_quoted_by_its_letters(view: Make, result: Make) -> None:

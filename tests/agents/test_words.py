@@ -10,11 +10,18 @@ LETTERS = st.text("abcd", max_size=6)
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("return", "returns"), ("policy", "policies"), ("stop", "stopped"), ("terminate", "termination"),
-        ("organisation", "organization"), ("verify", "verified"), ("address", "addresses"),
-        ("quick", "quickly"), ("cite", "cited"), ("box", "boxes"),
+        ("return", "returns"),
+        ("policy", "policies"),
+        ("stop", "stopped"),
+        ("terminate", "termination"),
+        ("organisation", "organization"),
+        ("verify", "verified"),
+        ("address", "addresses"),
+        ("quick", "quickly"),
+        ("cite", "cited"),
+        ("box", "boxes"),
     ],
-)  # fmt: skip
+)
 def test_forms_of_a_word_have_one_stem(one: str, other: str) -> None:
     assert stem(one) == stem(other)
 
@@ -30,8 +37,15 @@ def test_folding_makes_spellings_equal() -> None:
 
 def test_joined_words_are_split() -> None:
     assert words("nargs=-1 in parse_http, the user's e-mail") == [
-        "nargs", "1", "in", "parse", "http", "the", "user", "email",
-    ]  # fmt: skip
+        "nargs",
+        "1",
+        "in",
+        "parse",
+        "http",
+        "the",
+        "user",
+        "email",
+    ]
 
 
 def test_content_leaves_what_the_subject_is() -> None:

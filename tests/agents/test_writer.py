@@ -29,10 +29,14 @@ async def test_marks_become_citations(view: Make, passage: Make, result: Make) -
         "You may return goods within 30 days. The order is shipped.\nA label costs 4.90 EUR."
     )
     assert [(draft.text[c.start : c.end], c.quote, c.kind) for c in draft.citations] == [
-        ("You may return goods within 30 days.", "Goods may be returned within 30 days.", "document"),
+        (
+            "You may return goods within 30 days.",
+            "Goods may be returned within 30 days.",
+            "document",
+        ),
         ("The order is shipped.", '{"order":1042,"status":"shipped"}', "tool"),
         ("A label costs 4.90 EUR.", "Labels cost 4.90 EUR.", "document"),
-    ]  # fmt: skip
+    ]
     assert draft.route.model == "scripted" and draft.usage.input_tokens == 7
     assert not draft.warnings
     assert verify(draft, asked).action == "allow"

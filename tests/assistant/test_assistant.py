@@ -154,3 +154,18 @@ async def test_a_hosts_provider_gets_the_same_spans(tmp_path: Path) -> None:
     assert root.context is not None and f"{root.context.trace_id:032x}" == answer.trace_id
     assert root.instrumentation_scope is not None and root.instrumentation_scope.name == "fairlead"
     assert {"fairlead.hop 1", "retrieval default", "hybrid default"} <= set(spans)
+
+
+async def test_vectors_and_store_are_siblings_below_the_retrieval(tmp_path: Path) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    embedded = values(tmp_path, retrieval={"embedder": "default"})
+    async with Assistant.open(embedded, tracer_provider=provider) as assistant:
+        await assistant.ingest([TEA], tenant="acme")
+        exporter.clear()
+        await assistant.search("tea", tenant="acme")
+    spans = exporter.get_finished_spans()
+    names = {span.context.span_id: span.name for span in spans if span.context}
+    above = {span.name.split()[0]: names.get(span.parent.span_id) for span in spans if span.parent}
+    assert above == {"embeddings": "retrieval default", "hybrid": "retrieval default"}

@@ -46,6 +46,12 @@ def test_every_decorated_function_of_a_module(folder: Path, place: str) -> None:
     assert names(load_tools([place])) == ["price", "book"]
 
 
+def test_langchain_tools_of_a_module_are_tools_too(folder: Path) -> None:
+    said = "from langchain_core.tools import tool as lc\n\n@lc\ndef town(name: str) -> str:\n"
+    (folder / "shop_tools.py").write_text(f'{TWO}\n{said}    """Say where."""\n    return name\n')
+    assert [getattr(tool, "name", "") for tool in load_tools(["shop_tools"])][2:] == ["town"]
+
+
 @pytest.mark.parametrize("place", ["shop_tools", "shop_tools.py"])
 def test_one_attribute(folder: Path, place: str) -> None:
     assert names(load_tools([f"{place}:book"])) == ["book"]

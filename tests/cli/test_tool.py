@@ -121,3 +121,12 @@ def test_calls_that_fail(
     assert (called.exit_code, document["schema"]) == (status, "fairlead.error/1")
     assert document["error"]["code"] == code
     assert document["error"]["message"] in called.stderr and "Traceback" not in called.stderr
+
+
+def test_a_langchain_tools_arguments_are_checked_before_it_is_called(run: Run, shop: Path) -> None:
+    said = "from langchain_core.tools import tool\n\n@tool\ndef town(name: str) -> str:\n"
+    (shop / "lc.py").write_text(f'{said}    """Say where."""\n    return name\n')
+    (shop / "fairlead.toml").write_text('[tools.declare.town]\neffect = "read"\n')
+    call = ["tools", "call", "town", "--tools", "lc.py", "--args"]
+    assert run(*call, '{"name": "Oslo"}').stdout == "Oslo\n"
+    assert run(*call, '{"name": ["Oslo"]}').exit_code == 2

@@ -174,6 +174,8 @@ async def test_tokens_are_a_budget(tmp_path: Path) -> None:
     async with Assistant.open(values, planner=ScriptedPlanner(script), model=model) as assistant:
         answer = await assistant.ask("Is tea hot?", tenant="acme")
     assert answer.status == "partial" and "100 tokens" in answer.text
+    assert len(model.requests) == 1, "the budget was gone after the first"
+    assert answer.usage.output_tokens == 20
 
 
 @pytest.mark.parametrize(
