@@ -5,6 +5,7 @@ anybody sees it.
 """
 
 from fairlead.agents.answerer import ExtractiveAnswerer
+from fairlead.agents.fallback import FallbackAnswerer
 from fairlead.agents.planner import EmbeddedPlanner
 from fairlead.agents.prompts import write_prompt
 from fairlead.agents.scripted import ScriptedPlanner
@@ -14,6 +15,7 @@ from fairlead.agents.writer import ModelAnswerer
 __all__ = [
     "EmbeddedPlanner",
     "ExtractiveAnswerer",
+    "FallbackAnswerer",
     "ModelAnswerer",
     "ScriptedPlanner",
     "verify",

@@ -24,6 +24,11 @@ class Text:
         if self._text.strip():
             self._text = f"{self._text.rstrip()}\n\n"
 
+    def line(self) -> None:
+        """Begins a new line, unless one was begun."""
+        if self._text and not self._text.endswith("\n"):
+            self._text += "\n"
+
     def space(self) -> None:
         """A space, unless white space is there already."""
         if self._text and not self._text[-1].isspace():

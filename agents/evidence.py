@@ -30,7 +30,9 @@ BY_WORDS: Final = 0.3
 BY_RANK: Final = 0.3
 BY_KIND: Final = 0.1
 BY_FACT: Final = 0.15
-"""Weights beside the cosine's 1. Chosen on two document sets, checked on two others."""
+"""Weights beside the cosine's 1. The optimum is flat: halving or doubling one of the first three
+changed the share of answers found on five document sets by at most .015.
+"""
 NEWS: Final = 3
 NO_NEWS: Final = 0.2
 """A stretch with fewer content words that the question lacks says nothing new, and loses that."""

@@ -5,6 +5,7 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
+from fairlead.guardrails import clean
 from fairlead.protocols import Message
 from fairlead.schema import Passage, ToolResult, Turn
 
@@ -20,11 +21,14 @@ def write_prompt(
     results: Sequence[ToolResult],
     history: Sequence[Turn] = (),
 ) -> tuple[Message, ...]:
-    """Rules, earlier turns, then sources numbered from 1 (passages first), and the question."""
+    """Rules, earlier turns, then sources numbered from 1 (passages first), and the question.
+
+    Control tokens are broken everywhere, in the user's own words too: none can forge a turn.
+    """
     messages = [Message(role="system", content=rules())]
     for turn in history[-TURNS:]:
-        messages.append(Message(role="user", content=turn.question))
-        messages.append(Message(role="assistant", content=turn.answer))
+        messages.append(Message(role="user", content=clean(turn.question).text))
+        messages.append(Message(role="assistant", content=clean(turn.answer).text))
     sources = [
         _source(number, passage.source, passage.title, _dated(passage), passage.text)
         for number, passage in enumerate(passages, start=1)
@@ -34,7 +38,7 @@ def write_prompt(
         for number, result in enumerate(results, start=len(passages) + 1)
     ]
     held = "\n\n".join(sources) or "(no sources were found)"
-    content = f"Sources:\n\n{held}\n\nQuestion: {question}"
+    content = f"Sources:\n\n{held}\n\nQuestion: {clean(question).text}"
     return (*messages, Message(role="user", content=content))
 
 

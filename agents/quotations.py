@@ -54,13 +54,13 @@ class Quotation:
     def _write(self, text: Text, unit: Unit, before: Unit | None) -> None:
         fresh = before is None or before.block != unit.block
         lead = self._lead(unit, before) if fresh else ()
-        if fresh and before is not None and before.kind != unit.kind:
+        if fresh and before is not None and (before.kind != unit.kind or unit.kind == "row"):
             text.paragraph()
         for span in lead:
             text.space()
             text.quote(self.passage, *span, folded=unit.kind != "row")
         if unit.kind == "row":
-            text.own("\n" if lead or not fresh else "")
+            text.line()
             text.quote(self.passage, *unit.spans[0], folded=False)
         elif unit.kind == "code":
             text.paragraph()
@@ -68,8 +68,9 @@ class Quotation:
             text.quote(self.passage, *unit.spans[0], folded=False)
             text.own("\n```")
         else:
-            listed = before is not None and before.kind == "item"
-            text.own("\n- " if unit.kind == "item" and fresh and (lead or listed) else "")
+            if unit.kind == "item" and fresh and (unit.lead or before is not None):
+                text.line()
+                text.own("- ")
             for span in unit.spans:
                 text.space()
                 text.quote(self.passage, *span)

@@ -159,8 +159,9 @@ def _is_argument(fact: Fact, result: ToolResult) -> bool:
 
 def _write_records(text: Text, result: ToolResult, said: Sequence[Fact]) -> None:
     grouped = list(records(said))
-    for number, group in enumerate(grouped[:RECORDS]):
-        text.own("\n- " if number else ("- " if len(grouped) > 1 else ""))
+    for group in grouped[:RECORDS]:
+        text.line()
+        text.own("- " if len(grouped) > 1 else "")
         for place, fact in enumerate(group[:FIELDS]):
             text.own(", " if place else "")
             text.say(fact.line, result, fact.start, fact.end)

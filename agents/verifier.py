@@ -1,8 +1,9 @@
 """Checks a draft mechanically: what is cited is there, and what is said is cited.
 
-Covers: every quote is verbatim in a passage or result of this run; an extractive draft says its
-quotes and nothing else; in a model's draft every sentence is cited, its numbers stand in what it
-cites or in the question, and it shares content words with it.
+Covers: every quote is verbatim in a passage or result of this run and does not read like an
+instruction; an extractive draft says its quotes and nothing else; in a model's draft every sentence
+is cited, its numbers stand in what it cites or in the question, and it shares content words with
+it.
 Does not cover: whether a sentence follows from its quote. A model can still twist words.
 """
 
@@ -16,6 +17,7 @@ from fairlead.agents.results import letters
 from fairlead.agents.units import sentence_spans
 from fairlead.agents.words import stems, words
 from fairlead.decisions import View
+from fairlead.guardrails import clean
 from fairlead.schema import Citation, Draft, Verdict
 
 SHARED: Final = 0.4
@@ -57,6 +59,8 @@ def _unfounded(draft: Draft, view: View) -> str:
             held = result.text
         if not citation.quote.strip() or citation.quote not in held:
             return f"the quote from {name!r} is not what was found there"
+        if any(f.kind == "instruction_like" for f in clean(citation.quote).findings):
+            return f"the quote from {name!r} reads like an instruction"
     return ""
 
 

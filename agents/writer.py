@@ -12,6 +12,7 @@ from fairlead.agents.stretches import quotable
 from fairlead.agents.units import cut, sentence_spans
 from fairlead.agents.words import stems
 from fairlead.decisions import View
+from fairlead.guardrails import clean
 from fairlead.protocols import Model, Request
 from fairlead.schema import Citation, Draft, Passage, Route, ToolResult
 
@@ -47,7 +48,7 @@ class ModelAnswerer:
             Request(messages=messages, deadline=view.budget.seconds or None)
         )
         route = Route(model=self._model.name)
-        said = completion.text.strip()
+        said = clean(completion.text).text.strip()
         if not said or said.rstrip(".!").upper() == NO_ANSWER:
             return Draft(text="", status="abstained", route=route, usage=completion.usage)
         marked = _unmarked(said)

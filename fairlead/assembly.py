@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypeIs
 
-from fairlead.agents import EmbeddedPlanner, ExtractiveAnswerer, ModelAnswerer
+from fairlead.agents import (
+    EmbeddedPlanner,
+    ExtractiveAnswerer,
+    FallbackAnswerer,
+    ModelAnswerer,
+)
 from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
@@ -94,10 +99,11 @@ def _answerer(
         return ExtractiveAnswerer(embedder)
     provider = "fairlead" if _is_model(model) else type(model).__module__.partition(".")[0]
     ours = model if _is_model(model) else LangChainModel(model)
-    return ModelAnswerer(
+    writer = ModelAnswerer(
         TracedModel(ours, tracing, provider=provider),
         context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN,
     )
+    return FallbackAnswerer(writer, ExtractiveAnswerer(embedder))
 
 
 def _is_model(model: "Model | BaseChatModel") -> TypeIs[Model]:

@@ -2,7 +2,8 @@
 
 Layers, strongest first: `FAIRLEAD_SECTION__KEY` in the environment, `.env` beside the project's
 settings file, `fairlead.toml` (searched upwards), the user's own `fairlead.toml`, the defaults
-below. A mapping given by the caller stands in the files' place; ready `Settings` are final. `load()` also remembers which layer each value came from.
+below. A mapping given by the caller stands in the files' place; ready `Settings` are final.
+`load()` also remembers which layer each value came from.
 """
 
 import difflib

@@ -190,7 +190,9 @@ def guard_node(parts: Parts) -> Node:
                 progress,
                 hops=(*progress.hops, hop),
                 usage=progress.usage + Usage(tool_calls=found.calls),
-                warnings=_unique((*progress.warnings, *found.warnings, *withheld)),
+                warnings=_unique(
+                    (*progress.warnings, *found.warnings, *withheld, *_failures(results))
+                ),
                 limit=found.limit or progress.limit,
             ),
         }
@@ -209,6 +211,10 @@ def _admitted(
             what = value.source if isinstance(value, Hit) else value.tool
             withheld.append(f"withheld {what!r}: its guard failed ({type(error).__name__})")
     return tuple(admitted)
+
+
+def _failures(results: Iterable[ToolResult]) -> list[str]:
+    return [f"{result.tool} failed: {result.error}" for result in results if result.error]
 
 
 def _action(findings: Sequence[Finding], withheld: Sequence[str]) -> str:

@@ -36,6 +36,10 @@ def admit_question(text: str) -> str:
     Only validates: a question is the user's own words and is not rewritten. Raises `InputError`
     when it is empty, longer than `QUESTION_LIMIT` characters or not proper text.
     """
+    if not isinstance(text, str):
+        raise InputError(
+            f"the question is a {type(text).__name__!r}, not text", hint="Ask with a string."
+        )
     if len(text) > QUESTION_LIMIT:
         raise InputError(
             f"the question has {len(text):,} characters; at most {QUESTION_LIMIT:,} are allowed",

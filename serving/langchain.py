@@ -1,11 +1,10 @@
 """Any LangChain chat model as a `Model`."""
 
 import importlib
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fairlead.errors import FairleadError, InputError, SettingsError, Unavailable
+from fairlead.errors import InputError, SettingsError
 from fairlead.protocols import Completion, Delta, Message, Request
 from fairlead.schema import Json, ToolCall, Usage
 
@@ -27,34 +26,18 @@ class LangChainModel:
         return self._name
 
     async def complete(self, request: Request) -> Completion:
-        with self._plainly():
-            message = await self._bound(request).ainvoke(_messages(request.messages))
+        message = await self._bound(request).ainvoke(_messages(request.messages))
         return _completion(message, self._name)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         whole: Any = None
-        with self._plainly():
-            async for chunk in self._bound(request).astream(_messages(request.messages)):
-                whole = chunk if whole is None else whole + chunk
-                if chunk.text:
-                    yield Delta(text=str(chunk.text))
+        async for chunk in self._bound(request).astream(_messages(request.messages)):
+            whole = chunk if whole is None else whole + chunk
+            if chunk.text:
+                yield Delta(text=str(chunk.text))
         if whole is None:
             raise InputError(f"model {self._name!r} streamed nothing", hint="Check the model.")
         yield Delta(completion=_completion(whole, self._name))
-
-    @contextmanager
-    def _plainly(self) -> Iterator[None]:
-        """A provider's own exception, as ours."""
-        try:
-            yield
-        except FairleadError:
-            raise
-        except Exception as error:
-            said = str(error).partition("\n")[0][:200]
-            raise Unavailable(
-                f"model {self._name!r} failed: {type(error).__name__}: {said}",
-                hint="Check the model's address, key and name, then ask again.",
-            ) from error
 
     def _bound(self, request: Request) -> Any:
         options: dict[str, Any] = {

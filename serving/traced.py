@@ -1,10 +1,12 @@
-"""Any model with a span around each call."""
+"""Any model with a span around each call, and its trouble in our words."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from opentelemetry.trace import SpanKind
 
+from fairlead.errors import FairleadError, Unavailable
 from fairlead.protocols import Completion, Delta, Model, Request
 from fairlead.tracing import Span, Tracing, names
 
@@ -22,22 +24,39 @@ class TracedModel:
     async def complete(self, request: Request) -> Completion:
         name, attributes = names.chat(self.name, provider=self._provider)
         with self._tracing.span(name, attributes, kind=SpanKind.CLIENT) as span:
-            completion = await self._model.complete(request)
+            with plainly(self.name):
+                completion = await self._model.complete(request)
             return _noted(span, request, completion)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         name, attributes = names.chat(self.name, provider=self._provider)
         span = self._tracing.start(name, attributes, kind=SpanKind.CLIENT)
         try:
-            async for delta in self._model.stream(request):
-                if delta.completion is not None:
-                    delta = replace(delta, completion=_noted(span, request, delta.completion))
-                yield delta
+            with plainly(self.name):
+                async for delta in self._model.stream(request):
+                    if delta.completion is not None:
+                        delta = replace(delta, completion=_noted(span, request, delta.completion))
+                    yield delta
         except Exception as error:
             span.fail(type(error).__name__)
             raise
         finally:
             span.end()
+
+
+@contextmanager
+def plainly(name: str) -> Iterator[None]:
+    """A model's own exception, as `Unavailable`."""
+    try:
+        yield
+    except FairleadError:
+        raise
+    except Exception as error:
+        said = str(error).partition("\n")[0][:200]
+        raise Unavailable(
+            f"model {name!r} failed: {type(error).__name__}: {said}",
+            hint="Check the model's address, key and name, then ask again.",
+        ) from error
 
 
 def _noted(span: Span, request: Request, completion: Completion) -> Completion:

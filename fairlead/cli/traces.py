@@ -2,6 +2,7 @@
 
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,11 +41,16 @@ def show_trace(
     which: Annotated[
         str, typer.Argument(metavar="[ID]", help="`last`, a trace or run id, or how one begins.")
     ] = "last",
+    svg: Annotated[
+        str | None, typer.Option("--svg", metavar="FILE", help="Draw it into a picture.")
+    ] = None,
     tenant: Tenant = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Show one run as a tree, with times and reasons."""
     found = _reader(settings(ctx)).trace(which, tenant=tenant)
+    if svg:
+        _draw_picture(found, Path(svg))
     if as_json:
         document(**found.document())
     else:
@@ -75,6 +81,14 @@ def draw_trace(found: "Trace") -> None:
 
     sys.stdout.flush()
     console().print(render(found))
+
+
+def _draw_picture(found: "Trace", path: Path) -> None:
+    from fairlead.storage import plainly
+    from fairlead.tracing.tree import render_svg
+
+    with plainly(path):
+        path.write_text(render_svg(found), encoding="utf-8")
 
 
 def _reader(given: "Settings") -> "TraceReader":

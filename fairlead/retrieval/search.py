@@ -189,7 +189,7 @@ class Search:
             if self._advice:
                 found.warnings.append(self._advice)
             return None
-        name, attributes = names.embeddings(self._embedder.identity)
+        name, attributes = names.embeddings(self._embedder.identity.partition("@")[0])
         with found.timed("embed"), self._tracing.span(name, attributes):
             try:
                 vector: NDArray[float32] = self._embedder.embed([text])[0]

@@ -80,3 +80,10 @@ def test_nothing_is_said_twice_unless_nothing_else_is_left(passage: Make) -> Non
     said = quoted(Evidence(supports=(first,)))
     assert shown([first, second], said) == "Paint dries within hours."
     assert shown([first], said) == "Open the lid slowly."
+
+
+def test_two_tables_stay_apart(passage: Make) -> None:
+    table = "| Size | Price |\n| --- | --- |\n| {0} | {1} EUR |\n"
+    made = passage(f"{table.format('S', 5)}\nSee also the other list.\n\n{table.format('XL', 9)}")
+    rows = [support for support in supports(made) if support.unit.kind == "row"]
+    assert shown(rows) == f"{table.format('S', 5)}\n{table.format('XL', 9)}".strip()

@@ -99,7 +99,8 @@ async def test_langchain_streams() -> None:
 
 async def test_a_providers_error_is_ours() -> None:
     with pytest.raises(Unavailable, match=r"ConnectionError: refused$"):
-        await LangChainModel(Broken(responses=["x"])).complete(ASKED)
+        broken = LangChainModel(Broken(responses=["x"]))
+        await TracedModel(broken, Tracing(), provider="test").complete(ASKED)
 
 
 @pytest.mark.parametrize(

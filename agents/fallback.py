@@ -1,0 +1,23 @@
+"""Two answerers, the second for when the first cannot be reached."""
+
+from dataclasses import replace
+
+from fairlead.decisions import View
+from fairlead.errors import Unavailable
+from fairlead.protocols import Answerer
+from fairlead.schema import Draft
+
+
+class FallbackAnswerer:
+    """Asks `first`; while that is unavailable `second` answers, and the draft says so."""
+
+    def __init__(self, first: Answerer, second: Answerer) -> None:
+        self._first, self._second = first, second
+
+    async def answer(self, view: View) -> Draft:
+        try:
+            return await self._first.answer(view)
+        except Unavailable as error:
+            draft = await self._second.answer(view)
+            said = f"{error.message}; the embedded default answered instead"
+            return replace(draft, warnings=(*draft.warnings, said))
