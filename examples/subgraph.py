@@ -3,7 +3,8 @@
     python examples/subgraph.py
 
 `assistant.graph` is a compiled graph: input `question`, output `answer`. Thread and principal
-travel in the config, which LangGraph hands down to every sub-graph.
+travel in the config, which LangGraph hands down to every sub-graph. As a node of another graph each
+call is a turn of its own: what was said before is the host's to remember.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 
 from fairlead import Answer, Assistant, Document, Principal
+from fairlead.graphs.values import Values
 
 NOTICE = Document(
     id="opening-hours",
@@ -52,7 +54,8 @@ async def main() -> None:
             host.add_edge(START, "desk")
             host.add_edge("desk", "write_letter")
             host.add_edge("write_letter", END)
-            tickets = host.compile(checkpointer=InMemorySaver())
+            # `Values` reads and writes Fairlead's types, and rebuilds no others from a checkpoint.
+            tickets = host.compile(checkpointer=InMemorySaver(serde=Values()))
             ticket = await tickets.ainvoke({"question": "When is the shop in Kiel open?"}, config)
             print(ticket["letter"])
 
