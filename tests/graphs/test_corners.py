@@ -204,3 +204,18 @@ async def test_the_saver_forgets_threads_and_finds_them_again(
     assert saver._homes(saver._key(lost), "no-such-parent") == {}
     parts.tracing.close()
     saver.close()
+
+
+async def test_leaving_one_thread_leaves_the_others_alone(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path, ScriptedPlanner(lambda view: RING))
+    machine = build_machine(parts)
+    for thread in ("a", "b"):
+        place: Any = {"configurable": {**PLACE["configurable"], "thread_id": thread}}
+        async for _ in machine.astream({"question": "Ring"}, place, stream_mode="updates"):
+            break
+    parts.journeys.leave("acme", "a")
+    parts.tracing.flush()
+    spans = TraceReader(tmp_path / "traces.db")
+    roots = [spans.trace(each.trace_id).spans[0] for each in spans.traces()]
+    assert sorted(bool(root.end_ns) for root in roots) == [False, True]
+    parts.tracing.close()
