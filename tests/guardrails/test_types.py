@@ -5,11 +5,8 @@ from pathlib import Path
 from mypy import api
 
 SNIPPET = """
-from collections.abc import Sequence
+from fairlead.agents import write_prompt
 from fairlead.schema import Hit, Passage, ToolOutput, ToolResult
-
-def write_prompt(question: str, passages: Sequence[Passage], results: Sequence[ToolResult]) -> str:
-    return question
 
 def build(hits: list[Hit], passages: list[Passage], outputs: list[ToolOutput],
           results: list[ToolResult]) -> None:
