@@ -13,8 +13,9 @@ import secrets
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -63,7 +64,9 @@ _COLUMNS = (
     "trace_id, span_id, parent_id, root, run_id, tenant, name, kind, start_ns, "
     "end_ns, status, error_type, message, attributes, links, writer"
 )
-_INSERT = f"INSERT INTO span({_COLUMNS}) VALUES({', '.join('?' * 16)})"
+_TOGETHER: Final = (64, 16, 4, 1)
+"""Rows of one insert. A statement gives up the interpreter's lock once however many rows it has; a
+row at a time, the writer and a busy run would hand it to each other for every span."""
 _UPDATE = "UPDATE span SET end_ns=?, status=?, error_type=?, message=?, attributes=? WHERE id=?"
 
 
@@ -198,11 +201,11 @@ class SpanStore:
                 whole.append(_row(record, self._writer))
                 places.append((record, COMPLETE))
             else:
-                place = self._connection.execute(_INSERT, _row(record, self._writer)).lastrowid
+                place = self._connection.execute(_insert(1), _row(record, self._writer)).lastrowid
                 assert place is not None, "SQLite numbers every inserted row"
                 places.append((record, place))
-        if whole:
-            self._connection.executemany(_INSERT, whole)
+        for rows in _together(whole):
+            self._connection.execute(_insert(len(rows)), [cell for row in rows for cell in row])
         if changed:
             self._connection.executemany(_UPDATE, changed)
         return places
@@ -221,6 +224,21 @@ class SpanStore:
         if batch and not self.dropped:
             log.warning("spans are not stored in %r: %s", str(self._path), why)
         self.dropped += len(batch)
+
+
+@cache
+def _insert(rows: int) -> str:
+    row = f"({', '.join('?' * 16)})"
+    return f"INSERT INTO span({_COLUMNS}) VALUES {', '.join([row] * rows)}"
+
+
+def _together(rows: Sequence[tuple[object, ...]]) -> Iterator[Sequence[tuple[object, ...]]]:
+    """The rows in as few groups as the sizes of `_TOGETHER` allow."""
+    at = 0
+    while at < len(rows):
+        size = next(size for size in _TOGETHER if size <= len(rows) - at)
+        yield rows[at : at + size]
+        at += size
 
 
 def _outcome(record: SpanRecord) -> tuple[object, ...]:
