@@ -6,6 +6,7 @@ is and never added to. Where nothing listens on OpenTelemetry's side, a span cos
 they still travel in the context, so that `traceparent` headers made from it are right.
 """
 
+import os
 import random
 import threading
 import time
@@ -31,7 +32,9 @@ CLOSE_SECONDS: Final = 2.0
 """How long `Tracing.close` waits for a slow disk or exporter before it gives up."""
 _OURS: Final = otel_context.create_key("fairlead-span")
 _SAMPLED: Final = otel.TraceFlags(otel.TraceFlags.SAMPLED)
-_random: Final = random.SystemRandom()
+_random: Final = random.Random()
+if hasattr(os, "register_at_fork"):  # else parent and child would make the same ids
+    os.register_at_fork(after_in_child=_random.seed)
 
 
 @dataclass(frozen=True)

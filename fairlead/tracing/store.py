@@ -91,6 +91,8 @@ class SpanRecord:
     links: Sequence[tuple[str, str]] = ()
     row: int | None = None
     """Its place in the file once it is there; `COMPLETE` when nothing more is to be written."""
+    cells: tuple[object, ...] | None = None
+    """The whole row, for a record that ended before it was written."""
 
 
 def lease_name(writer: int) -> str:
@@ -127,6 +129,8 @@ class SpanStore:
 
     def put(self, record: SpanRecord) -> None:
         """Hands over a record that started, changed or ended; never waits for the disk."""
+        if record.end_ns is not None and record.row is None:
+            record.cells = _row(record, self._writer)  # here: the writer should seldom need the GIL
         self._queue.append(record)
         if not self._waiting.is_set():
             self._waiting.set()
@@ -198,7 +202,7 @@ class SpanStore:
             if record.row is not None:
                 changed.append((*_outcome(record), _json(record.attributes), record.row))
             elif record.end_ns is not None:
-                whole.append(_row(record, self._writer))
+                whole.append(record.cells or _row(record, self._writer))
                 places.append((record, COMPLETE))
             else:
                 place = self._connection.execute(_insert(1), _row(record, self._writer)).lastrowid
