@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
-
-from typing_extensions import TypeIs
 
 from fairlead.agents import (
     EmbeddedPlanner,
@@ -25,6 +23,7 @@ from fairlead.tracing import SpanStore, Tracing
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from opentelemetry.trace import TracerProvider
+    from typing_extensions import TypeIs
 
 CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for English; the budget of a prompt's passages is given in tokens."""
@@ -47,38 +46,35 @@ async def assembled(
     # After the embedder began to load: its work and this import overlap.
     from fairlead.graphs import Checkpoints, Parts, build_machine  # noqa: PLC0415
 
-    store = SpanStore(root / "traces.db") if settings.telemetry.store == "local" else None
-    tracing = Tracing(
-        provider=tracer_provider, store=store, content=settings.telemetry.content == "spans"
-    )
-    journal = Journal(root / "journal.db")
-    toolbox = Toolbox([*BUILTINS, *tools], settings, journal)
-    library = Library(root / "knowledge", embedder, settings, tracing)
-    checkpoints = Checkpoints(root / "runs.db", principal=principal)
-    parts = Parts(
-        planner=planner or EmbeddedPlanner(embedder),
-        answerer=_answerer(settings, model, embedder, tracing),
-        searcher=library,
-        tools=toolbox,
-        tracing=tracing,
-        settings=settings,
-        principal=principal,
-    )
-    await warming
-    try:
+    async with AsyncExitStack() as opened:  # what was opened is closed, also when the rest fails
+        store = SpanStore(root / "traces.db") if settings.telemetry.store == "local" else None
+        content = settings.telemetry.content == "spans"
+        tracing = Tracing(provider=tracer_provider, store=store, content=content)
+        opened.callback(tracing.close)
+        journal = Journal(root / "journal.db")
+        opened.callback(journal.close)
+        toolbox = Toolbox([*BUILTINS, *tools], settings, journal)
+        checkpoints = Checkpoints(root / "runs.db", principal=principal)
+        opened.callback(checkpoints.close)
+        library = Library(root / "knowledge", embedder, settings, tracing)
+        opened.push_async_callback(library.close)
+        parts = Parts(
+            planner=planner or EmbeddedPlanner(embedder),
+            answerer=_answerer(settings, model, embedder, tracing),
+            searcher=library,
+            tools=toolbox,
+            tracing=tracing,
+            settings=settings,
+            principal=principal,
+        )
+        await warming
         yield {
             "parts": parts,
-            "checkpoints": checkpoints,
             "machine": build_machine(parts, checkpoints),
             "library": library,
             "toolbox": toolbox,
             "leases": Leases.at(root / "threads.lock"),
         }
-    finally:
-        await library.close()
-        checkpoints.close()
-        journal.close()
-        tracing.close()
 
 
 def _warm(embedder: Embedder | None) -> None:
@@ -106,5 +102,5 @@ def _answerer(
     return FallbackAnswerer(writer, ExtractiveAnswerer(embedder))
 
 
-def _is_model(model: "Model | BaseChatModel") -> TypeIs[Model]:
+def _is_model(model: "Model | BaseChatModel") -> "TypeIs[Model]":
     return callable(getattr(model, "complete", None)) and callable(getattr(model, "stream", None))

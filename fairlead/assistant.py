@@ -40,7 +40,6 @@ if TYPE_CHECKING:  # heavy, or only needed for annotations
     from opentelemetry.trace import TracerProvider
 
     from fairlead.graphs import Parts
-    from fairlead.graphs.checkpoints import Checkpoints
     from fairlead.graphs.machine import Machine
 
 THREAD_LIMIT = 128
@@ -58,7 +57,6 @@ class Assistant:
         self,
         *,
         parts: "Parts",
-        checkpoints: "Checkpoints",
         machine: "Machine",
         library: Library,
         toolbox: Toolbox,
@@ -66,7 +64,6 @@ class Assistant:
     ) -> None:
         self.parts = parts
         """What the machine is made of, for a machine of your own from `fairlead.graphs`."""
-        self._checkpoints = checkpoints
         self._machine = machine
         self._leases = leases
         self.library = library
@@ -207,10 +204,10 @@ class Assistant:
             if state.next:
                 self._leave(config)
                 return await self._run(None, config)
-            answer = state.values.get("answer")
+            answer: Answer | None = state.values.get("answer")
             if answer is None:
                 raise NotFound(f"no run on thread {thread!r}", hint="Ask something on it first.")
-            return Answer(**vars(answer)) if not isinstance(answer, Answer) else answer
+            return answer
 
     async def _turn(self, question: str, config: Any) -> Answer:
         if config["configurable"]["fairlead_new"]:
