@@ -92,6 +92,25 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a piece of a document comes from and how it was stored; times are RFC 3339 in UTC."""
+
+    url: str = ""
+    content_hash: str = ""
+    """Of the document's whole text but for white space and case."""
+    fetched_at: str = ""
+    valid_until: str = ""
+    """Empty for always."""
+    readers: tuple[str, ...] = ()
+    """Who may read it; empty for everybody in the tenant."""
+    language: str = ""
+    chunker: str = ""
+    embedder: str = ""
+    run_id: str = ""
+    """The ingest run that stored it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hit:
     """A piece of a stored document as the store returned it: untrusted."""
 
@@ -111,6 +130,9 @@ class Hit:
     metadata: Mapping[str, Json] = Field(default_factory=dict)
     headings: tuple[str, ...] = ()
     published_at: datetime | None = None
+    lead: str = ""
+    """What the piece carries from before it, such as its table's header row; not part of `text`."""
+    provenance: Provenance = Provenance()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +182,8 @@ class CollectionInfo:
     vectors: int = 0
     index_version: str = ""
     embedder: str = ""
+    chunker: str = ""
+    quarantined: int = 0
     store: str = "embedded"
 
 

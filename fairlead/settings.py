@@ -20,7 +20,7 @@ from fairlead.errors import SettingsError
 from fairlead.schema import Effect, Json, Name
 
 FILE_NAME = "fairlead.toml"
-_NOT_YET = {"models", "routes", "agents", "weaviate", "guard"}
+_NOT_YET = {"models", "routes", "agents"}
 """Sections of the documented format that this version does not act on, and therefore refuses."""
 
 
@@ -44,19 +44,126 @@ class ModelSettings(_Section):
     """Keyword arguments for the LangChain class."""
 
 
+class Stages(_Section):
+    """Stages of a search; each can be switched off."""
+
+    mend: bool = True
+    """Misspelt words of a question are mended from the collection's own."""
+    decompose: bool = True
+    """Several questions in one are searched each by itself too."""
+    expand: bool = True
+    """A second look with what the best passages say."""
+    rerank: bool = True
+    """What the question names, and the declared boosts, go up."""
+    diversify: bool = True
+    relevance: Annotated[float, Field(ge=0, le=1)] = 0.9
+    """Beside 1 − this for being unlike the passages before (maximal marginal relevance)."""
+    per_document: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Passages of one document that come first; 0 for no limit."""
+    gate: bool = True
+    """How likely an answer is among the passages."""
+    pack: bool = True
+    """Overlapping passages become one; a budget of tokens is kept."""
+
+
+class Cache(_Section):
+    """Results and question vectors that are kept for a while."""
+
+    place: Literal["auto", "memory", "disk", "off"] = "auto"
+    """`auto`: on disk below storage.path with a store that can be away, else in memory."""
+    seconds: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    stale_seconds: Annotated[float, Field(ge=0, le=604_800)] = 3600.0
+    """How old a result may be that is shown, marked stale, while the store is away."""
+    megabytes: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Of one tenant."""
+
+
 class Retrieval(_Section):
     """How documents are found."""
 
-    store: Literal["embedded"] = "embedded"
+    store: Literal["embedded", "weaviate"] = "embedded"
     embedder: str = Field(default="default", pattern=r"^(default|none|langchain:[\w.]+:\w+)$")
     k: Annotated[int, Field(ge=1, le=100)] = 8
     context_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    stages: Stages = Stages()
+    cache: Cache = Cache()
+
+
+class Boost(_Section):
+    """What speaks for a document whatever the question; added to scores from 0 to 1."""
+
+    half_life_days: Annotated[float, Field(ge=0)] = 0.0
+    """After so many days a document's recency counts half."""
+    recency: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """What a document of today gets."""
+    authority: Mapping[str, Annotated[float, Field(ge=-1, le=1)]] = Field(default_factory=dict)
+    """Source, or the beginning of one, and what its documents get."""
 
 
 class Collection(_Section):
     """What differs for one collection."""
 
-    chunker: Literal["recursive"] = "recursive"
+    chunker: str = "recursive"
+    fields: Mapping[str, Literal["string", "number", "boolean", "date"]] = Field(
+        default_factory=dict
+    )
+    """Metadata that can be filtered on, and its types. Without, whatever documents brought."""
+    schema_: Annotated[Mapping[str, Json] | Path | None, Field(alias="schema")] = None
+    """JSON Schema of a document's metadata, or the file that holds it."""
+    ttl_days: Annotated[float, Field(gt=0)] | None = None
+    """How long a document stays that was not seen again at its source."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages that are taken; all without."""
+    min_chars: Annotated[int, Field(ge=0)] = 0
+    max_chars: Annotated[int, Field(ge=1)] = 64_000_000
+    entities: str = "off"
+    """`off`, `rules`, or MODULE:FUNCTION: names that link passages about the same thing."""
+    layers: Literal["auto", "on", "off"] = "auto"
+    """Documents first, then their passages: `auto` from 50,000 passages on."""
+    boost: Boost = Boost()
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=()
+    )
+
+
+class Guard(_Section):
+    """What documents may hold. `flag` reports, `mask` overwrites, `block` puts into quarantine."""
+
+    pii: Literal["off", "flag", "mask", "block"] = "flag"
+    pii_entities: tuple[str, ...] = ()
+    """Kinds of personal data that are looked for; without, all but addresses of web pages."""
+    secrets: Literal["off", "flag", "mask", "block"] = "block"
+    """Of certain finds; likely ones are only flagged."""
+    instructions: Literal["off", "flag", "block"] = "flag"
+    """Text that reads like an instruction to an assistant."""
+    hidden_text: Literal["flag", "block"] = "flag"
+    """Text that a reader would not see. It is never stored."""
+    duplicates: Literal["off", "flag", "block"] = "flag"
+    near_duplicate: Annotated[float, Field(ge=0.5, le=1)] = 0.9
+    """Share of five-word runs in common from which two documents are nearly the same."""
+
+
+class Secret(_Section):
+    """Where a secret is found; never the secret itself."""
+
+    env: str
+
+
+class Weaviate(_Section):
+    """The Weaviate server, where retrieval.store is weaviate."""
+
+    url: str = "http://127.0.0.1:8080"
+    grpc_port: Annotated[int, Field(ge=1, le=65_535)] = 50_051
+    grpc_host: str = ""
+    """Without, that of `url`."""
+    api_key: Secret | None = None
+    prefix: str = Field(default="Fairlead", pattern=r"^[A-Z][A-Za-z0-9]{0,31}$")
+    """Before the names of everything that is made there."""
+    replicas: Annotated[int, Field(ge=1, le=9)] = 1
+    connect_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
+    query_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    insert_seconds: Annotated[float, Field(gt=0, le=3600)] = 90.0
 
 
 class Declaration(_Section):
@@ -110,6 +217,8 @@ class Settings(_Section):
     model: ModelSettings = ModelSettings()
     retrieval: Retrieval = Retrieval()
     collections: Mapping[Name, Collection] = Field(default_factory=dict)
+    weaviate: Weaviate = Weaviate()
+    guard: Guard = Guard()
     tools: Tools = Tools()
     policy: Policy = Policy()
     budgets: Budgets = Budgets()

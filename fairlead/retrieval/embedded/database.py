@@ -4,12 +4,25 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead.errors import SettingsError
-from fairlead.retrieval.matrix import Matrix
-from fairlead.retrieval.tables import MIGRATIONS
+from fairlead.retrieval.embedded import sidecar
+from fairlead.retrieval.embedded.frame import Frame, Head, loaded, refreshed
+from fairlead.retrieval.embedded.tables import MIGRATIONS
+from fairlead.retrieval.embedded.terms import Terms
 from fairlead.storage import open_database, plainly
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """A write transaction; `generation` goes on every document that it changes."""
+
+    connection: sqlite3.Connection
+    generation: int
+    epoch: int
+    terms: Terms
 
 
 class CollectionFile:
@@ -21,11 +34,13 @@ class CollectionFile:
         self.name = name
         self._lock = threading.Lock()
         self._writing = threading.Lock()
+        self._loading = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._identity: tuple[int, int] | None = None
         self._identity_of_writer: tuple[int, int] | None = None
         self._writer: sqlite3.Connection | None = None
-        self._matrices: dict[str, tuple[str, Matrix]] = {}
+        self._frame: Frame | None = None
+        self._terms = Terms()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -42,30 +57,68 @@ class CollectionFile:
             self._given_back(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection inside one write transaction: all of it is stored, or nothing."""
+    def writing(self) -> Iterator[Transaction]:
+        """One write transaction: all of it is stored, or nothing. Begins a generation."""
         with self._writing, plainly(self.path):
             connection = self._opened_for_writing()
             connection.execute("BEGIN IMMEDIATE")
             try:
-                yield connection
-                _raise_generation(connection)
+                generation = _next_generation(connection)
+                epoch = int(state(connection, "epoch") or 0)
+                yield Transaction(
+                    connection=connection, generation=generation, epoch=epoch, terms=self._terms
+                )
                 connection.execute("COMMIT")
             except BaseException:
+                self._terms.forget()
                 if connection.in_transaction:  # a full disk has rolled back already
                     connection.execute("ROLLBACK")
                 raise
 
-    def matrix(self, connection: sqlite3.Connection, identity: str) -> Matrix:
-        """The live vectors of one embedder as the connection's transaction sees them."""
-        generation = state(connection, "generation")
-        with self._lock:
-            held = self._matrices.get(identity)
-        if held is None or held[0] != generation:
-            held = generation, Matrix.load(connection, identity)
-            with self._lock:
-                self._matrices[identity] = held
-        return held[1]
+    def frame(self, connection: sqlite3.Connection) -> Frame | None:
+        """The collection in memory as the connection's transaction sees it.
+
+        None where a frame of a later state is held already: begin another transaction.
+        """
+        with self._loading:
+            head = head_of(connection)
+            held = self._frame
+            if held is not None and held.key == head.key:
+                if held.generation > head.generation:
+                    return None
+                found = refreshed(connection, held, head)
+            else:
+                kept = sidecar.opened(sidecar.sidecar_path(self.path), head)
+                found = refreshed(connection, kept, head) if kept else loaded(connection, head)
+            self._frame = found
+            return found
+
+    def keep(self) -> None:
+        """Writes the frame beside the database, where it is large and much changed since."""
+        with self.reading() as connection:
+            frame = self.frame(connection) if connection is not None else None
+        path = sidecar.sidecar_path(self.path)
+        if frame is None or not sidecar.due(path, frame):
+            return
+        with self._writing, plainly(self.path):  # no erasure in between
+            writer = self._opened_for_writing()
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                if head_of(writer).key == frame.key:
+                    sidecar.save(frame, path)
+            finally:
+                writer.execute("ROLLBACK")
+
+    def forget_frame(self) -> None:
+        """After an erasure: nothing of it stays in memory or beside the database."""
+        sidecar.remove(sidecar.sidecar_path(self.path))
+        with self._loading:
+            self._frame = None
+
+    def truncate_log(self) -> None:
+        """Empties the write-ahead log, which still holds what was deleted, as far as readers let."""
+        with self._writing, plainly(self.path):
+            self._opened_for_writing().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Closes what is open; it can be used again afterwards."""
@@ -90,8 +143,7 @@ class CollectionFile:
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # being made just now
             connection.close()
             return None
-        connection.execute("CREATE VIRTUAL TABLE temp.term USING fts5vocab('main', 'fts', 'row')")
-        connection.execute("CREATE TEMP TABLE allowed (document INTEGER PRIMARY KEY)")
+        connection.execute("CREATE TEMP TABLE wanted (row INTEGER PRIMARY KEY)")
         return connection
 
     def _given_back(self, connection: sqlite3.Connection) -> None:
@@ -109,6 +161,7 @@ class CollectionFile:
         if self._writer is None:
             _require_fts5()
             self._writer = open_database(self.path, MIGRATIONS)
+            self._writer.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
             self._identity_of_writer = self._on_disk()
         return self._writer
 
@@ -126,19 +179,36 @@ class CollectionFile:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
-        self._matrices.clear()
+        self._frame = None
         self._identity = None
 
     def _close_writer(self) -> None:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+        self._terms.forget()
+
+
+def head_of(connection: sqlite3.Connection) -> Head:
+    """What the file says of itself."""
+    build = int(state(connection, "build") or 0)
+    row = connection.execute("SELECT embedder FROM build WHERE number = ?", (build,)).fetchone()
+    return Head(
+        generation=int(state(connection, "generation") or 0),
+        epoch=int(state(connection, "epoch") or 0),
+        build=build,
+        embedder=row[0] if row else "",
+    )
 
 
 def state(connection: sqlite3.Connection, key: str) -> str:
     """A value of the `state` table, empty where it was never set."""
     row = connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
     return str(row[0]) if row else ""
+
+
+def set_state(connection: sqlite3.Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
 
 
 def index_version(connection: sqlite3.Connection) -> int:
@@ -152,15 +222,15 @@ def shown_version(number: int) -> str:
     return f"{number:08d}" if number else ""
 
 
-def _raise_generation(connection: sqlite3.Connection) -> None:
+def _next_generation(connection: sqlite3.Connection) -> int:
     """What is cached for readers holds for one generation: every write begins another."""
-    connection.execute(
-        "INSERT INTO state VALUES ('generation', '1') "
-        "ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
-    )
+    generation = int(state(connection, "generation") or 0) + 1
+    set_state(connection, "generation", str(generation))
+    return generation
 
 
 def _require_fts5() -> None:
+    """Its tokenizer gives the stems."""
     connection = sqlite3.connect(":memory:")
     try:
         connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")

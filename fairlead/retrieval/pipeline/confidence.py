@@ -2,19 +2,21 @@
 
 import math
 import re
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-from fairlead.protocols import Embedder
 from fairlead.retrieval.analysis import STEMMER, words
-from fairlead.retrieval.collection import state
-from fairlead.retrieval.matrix import Matrix
-from fairlead.retrieval.spelling import document_counts
+from fairlead.retrieval.store import Scores, Snapshot
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s|\n")
-_PROBES = (
+if TYPE_CHECKING:  # 60 ms to import
+    from numpy import float32
+    from numpy.typing import NDArray
+
+FACT = "scale"
+"""Under which an index keeps its scale."""
+PROBES = (
     "How do I bake sourdough bread?",
     "What is the capital of Mongolia?",
     "Who won the football world cup in 1998?",
@@ -40,6 +42,7 @@ _PROBES = (
     "How do central banks set interest rates?",
     "What language is spoken in Brazil?",
 )
+_SENTENCE = re.compile(r"(?<=[.!?])\s|\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,32 +56,37 @@ class Scale:
     low: float = 0.17
     high: float = 0.6
 
+    @staticmethod
+    def parsed(fact: str) -> "Scale":
+        """As it was stored; without, what is typical of the default embedder."""
+        if not fact:
+            return Scale()
+        low, high = fact.split()
+        return Scale(low=float(low), high=float(high))
+
+    def __str__(self) -> str:
+        return f"{self.low:.6f} {self.high:.6f}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
     """What the gate goes by.
 
     `coverage`: best share of the question's idf mass found in one of the first ten chunks;
-    `strength`: the best BM25 score by that mass; `cosine`: of the best chunk, None without
-    vectors; `words`: content words of the question.
+    `cosine`: of the best chunk, None without vectors; `words`: content words of the question.
     """
 
     coverage: float
-    strength: float
     cosine: float | None
     words: int
 
 
-def signals(
-    connection: sqlite3.Connection,
-    terms: Sequence[str],
-    texts: Iterable[str],
-    lexical: Mapping[int, float],
-    dense: Mapping[int, float],
+async def signals(
+    snapshot: Snapshot, terms: Sequence[str], texts: Iterable[str], dense: Scores
 ) -> Signals:
     """Of one search; `texts` are the first ten chunks with their titles."""
     stems = [stem for found in STEMMER.stems(terms).values() for stem in found]
-    weights = _weights(connection, stems)
+    weights = await idf(snapshot, stems)
     mass = sum(weights.values())
     covered = 0.0
     for text in texts:
@@ -86,16 +94,15 @@ def signals(
         covered = max(covered, sum(w for stem, w in weights.items() if stem in held))
     return Signals(
         coverage=covered / mass if mass else 0.0,
-        strength=max(lexical.values(), default=0.0) / mass if mass else 0.0,
         cosine=max(dense.values()) if dense else None,
         words=len(weights),
     )
 
 
-def _weights(connection: sqlite3.Connection, stems: Sequence[str]) -> dict[str, float]:
+async def idf(snapshot: Snapshot, stems: Sequence[str]) -> Mapping[str, float]:
     """Inverse document frequency of each stem: log(1 + (N − n + ½) / (n + ½))."""
-    counts = document_counts(connection, stems)
-    total = connection.execute("SELECT count(*) FROM fts_docsize").fetchone()[0]
+    counts = await snapshot.frequencies(stems)
+    total = snapshot.chunks
     return {
         stem: math.log(1 + (total - counts.get(stem, 0) + 0.5) / (counts.get(stem, 0) + 0.5))
         for stem in stems
@@ -116,44 +123,27 @@ def confidence(found: Signals, scale: Scale) -> float:
     return _sigmoid(12.0 * (standing - 0.45) + (3.0 * coverage if found.words >= 4 else 0.0))
 
 
-def measured_scale(connection: sqlite3.Connection, matrix: Matrix, embedder: Embedder) -> Scale:
-    """From twenty-four questions of everyday fields and as many sentences of the collection."""
-    foreign = [max(matrix.nearest(row, 1).values(), default=0.0) for row in embedder.embed(_PROBES)]
-    sentences = _sentences(connection)
-    own = [
-        max((cosine for row, cosine in matrix.nearest(vector, 2).items() if row != at), default=0.0)
-        for at, vector in zip(sentences, embedder.embed(list(sentences.values())), strict=True)
-    ]
-    low = fmean(sorted(foreign)[: -len(foreign) // 6])  # a collection may well be about baking
-    return Scale(low=low, high=max(low + 0.2, fmean(own) if len(own) > 3 else 0.0))
+async def measured_scale(
+    snapshot: Snapshot,
+    foreign: "NDArray[float32]",
+    own: "Mapping[str, NDArray[float32]]",
+) -> Scale:
+    """From the vectors of `PROBES` and of sentences of the collection by their passage id."""
+    outside = [max((await snapshot.dense(v, 1)).values(), default=0.0) for v in foreign]
+    inside = []
+    for passage_id, vector in own.items():
+        near = await snapshot.dense(vector, 2)
+        held = await snapshot.candidates(list(near))
+        others = [c for ref, c in near.items() if held[ref].hit.passage_id != passage_id]
+        inside.append(max(others, default=0.0))
+    low = fmean(sorted(outside)[: -len(outside) // 6])  # a collection may well be about baking
+    return Scale(low=low, high=max(low + 0.2, fmean(inside) if len(inside) > 3 else 0.0))
 
 
-def stored_scale(connection: sqlite3.Connection, identity: str) -> Scale:
-    """As measured at the last ingest, else what is typical of the default embedder."""
-    held = state(connection, f"scale {identity}")
-    if not held:
-        return Scale()
-    low, high = held.split()
-    return Scale(low=float(low), high=float(high))
-
-
-def store_scale(connection: sqlite3.Connection, identity: str, scale: Scale) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO state VALUES (?, ?)",
-        (f"scale {identity}", f"{scale.low:.6f} {scale.high:.6f}"),
-    )
-
-
-def _sentences(connection: sqlite3.Connection) -> dict[int, str]:
-    """Chunk → its first sentence of five words or more, for some chunks picked by their ids."""
-    rows = connection.execute("SELECT row, body FROM chunk WHERE live = 1 ORDER BY id LIMIT 48")
-    found = {}
-    for row, body in rows:
-        said = (each for each in _SENTENCE.split(body) if not each.startswith("#"))
-        sentence = next((each for each in said if len(each.split()) >= 5), "")
-        if sentence:
-            found[row] = sentence[:300]
-    return dict(list(found.items())[: len(_PROBES)])
+def first_sentence(body: str) -> str:
+    """The first sentence of five words or more, empty without one."""
+    said = (each for each in _SENTENCE.split(body) if not each.startswith("#"))
+    return next((each for each in said if len(each.split()) >= 5), "")[:300]
 
 
 def _sigmoid(x: float) -> float:

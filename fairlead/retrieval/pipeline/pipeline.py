@@ -1,0 +1,348 @@
+"""One search, stage by stage: each can be switched off, is a span, and says how long it took.
+
+    analyse    what the question says of itself; misspelt words mended
+    decompose  several questions in one
+    search     by words and by vectors, each question by itself
+    fuse       both rankings as one
+    expand     again with what the best passages say
+    rerank     what the question names; declared boosts; a cross-encoder
+    diversify  each text once, not too much alike
+    gate       how likely an answer is among them
+    pack       overlaps joined, within a budget of tokens
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fairlead.errors import FairleadError
+from fairlead.protocols import Embedder, Reranker, Vocabulary
+from fairlead.retrieval.pipeline import diversity, packing
+from fairlead.retrieval.pipeline.boosts import Boosts
+from fairlead.retrieval.pipeline.clauses import clauses
+from fairlead.retrieval.pipeline.confidence import FACT, Scale, confidence, signals
+from fairlead.retrieval.pipeline.feedback import Found, expanded
+from fairlead.retrieval.pipeline.fusion import fused
+from fairlead.retrieval.pipeline.question import Question
+from fairlead.retrieval.pipeline.spelling import mended
+from fairlead.retrieval.store import Candidate, Index, Ref, Scores, Snapshot
+from fairlead.schema import Hit, SearchMode, SearchResult
+from fairlead.settings import Stages
+from fairlead.tracing import Tracing, names
+
+if TYPE_CHECKING:  # 60 ms to import
+    from numpy import float32
+    from numpy.typing import NDArray
+
+CANDIDATES = 100
+"""Of each ranking; the same for every `k` up to 50, so that `k` does not change the order."""
+CLAUSE_WEIGHT = 0.8
+"""What a passage found by a part of the question is worth beside one found by the whole."""
+_JUDGED = 10
+"""Chunks that confidence looks at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a pipeline works with."""
+
+    embedder: Embedder | None
+    tracing: Tracing
+    stages: Stages = Stages()
+    boosts: Boosts = Boosts()
+    reranker: Reranker | None = None
+    advice: str = ""
+    """A warning given where vectors are wanted but there is no embedder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is searched for."""
+
+    question: Question
+    k: int
+    mode: SearchMode
+    tokens: int | None = None
+    """The budget of `pack`."""
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """What one search has come to so far."""
+
+    question: Question
+    warnings: list[str]
+    timings: dict[str, float] = field(default_factory=dict)
+    scores: dict[Ref, float] = field(default_factory=dict)
+    whole: Found = Found()
+    """The rankings of the whole question."""
+    vector: "NDArray[float32] | None" = None
+    candidates: dict[Ref, Candidate] = field(default_factory=dict)
+
+
+class Pipeline:
+    """Runs queries. Holds nothing between them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def run(self, index: Index, snapshot: Snapshot, query: Query) -> SearchResult:
+        """Best first; empty where nothing may be found."""
+        search = _Search(self._parts, index, snapshot, query)
+        began = time.perf_counter()
+        hits, sure = await search.run() if snapshot.chunks else ((), 0.0)
+        timings = search.progress.timings
+        timings["total"] = _ms(began)
+        return SearchResult(
+            hits=hits,
+            confidence=sure,
+            timings=timings,
+            index_version=snapshot.version,
+            warnings=tuple(dict.fromkeys(search.progress.warnings)),
+        )
+
+
+class _Search:
+    """One query on one snapshot."""
+
+    def __init__(self, parts: Parts, index: Index, snapshot: Snapshot, query: Query) -> None:
+        self._parts, self._index, self._snapshot, self._query = parts, index, snapshot, query
+        self.progress = _Progress(question=query.question, warnings=list(query.question.warnings))
+
+    async def run(self) -> tuple[tuple[Hit, ...], float]:
+        stages, progress = self._parts.stages, self.progress
+        with self._stage("analyse"):
+            if stages.mend:
+                await self._mend()
+        with self._stage("decompose"):
+            found = clauses(progress.question.text) if stages.decompose else ()
+        await self._searched(found)
+        with self._stage("rerank"):
+            if stages.rerank:
+                await self._reranked()
+        with self._stage("diversify"):
+            ranked = await self._diversified()
+        sure = 0.0
+        with self._stage("gate"):
+            if stages.gate and ranked:
+                sure = await self._confidence()
+        with self._stage("pack"):
+            hits = await self._packed(ranked)
+        return hits, sure
+
+    # --- stages ----------------------------------------------------------------------------------
+
+    async def _mend(self) -> None:
+        progress = self.progress
+        unsure = [term for term in progress.question.terms if not self._is_word(term)]
+        if unsure:
+            mends = await mended(self._snapshot, progress.question.text, unsure)
+            progress.question = progress.question.mended(mends)
+            progress.warnings = list(progress.question.warnings)
+
+    async def _searched(self, parts: Sequence[str]) -> None:
+        """The whole question and its parts, each searched, fused and expanded."""
+        progress = self.progress
+        texts = [progress.question.text, *parts]
+        vectors = await self._vectors(texts)
+        with self._stage("search"):
+            found = await asyncio.gather(
+                *(
+                    self._rankings(text, None if vectors is None else vectors[at])
+                    for at, text in enumerate(texts)
+                )
+            )
+        progress.whole = found[0]
+        with self._stage("fuse"):
+            fusing = [await self._fused(each) for each in found]
+        with self._stage("expand"):
+            if self._parts.stages.expand and self._query.mode == "hybrid":
+                for at, each in enumerate(found):
+                    fusing[at] = await expanded(self._snapshot, each, fusing[at], self._fused)
+        for at, scores in enumerate(fusing):
+            weight = CLAUSE_WEIGHT if at else 1.0
+            for ref, score in scores.items():
+                if weight * score > progress.scores.get(ref, -1.0):
+                    progress.scores[ref] = weight * score
+
+    async def _vectors(self, texts: Sequence[str]) -> "NDArray[float32] | None":
+        """The questions' vectors; None, with a warning, where there can be none."""
+        embedder, progress = self._parts.embedder, self.progress
+        if self._query.mode == "sparse":
+            return None
+        if embedder is None:
+            if self._parts.advice:
+                progress.warnings.append(self._parts.advice)
+            return None
+        try:
+            held = self._snapshot.spec.embedder
+            if held not in ("", embedder.identity):
+                progress.warnings.append(
+                    f"searched by text alone: the vectors were made by another embedder, {held!r};"
+                    " run `fairlead index rebuild`"
+                )
+                return None
+            self._warn_of_pending()
+            name, attributes = names.embeddings(embedder.identity.partition("@")[0])
+            with self._stage("embed", name, attributes):
+                return await asyncio.to_thread(_embedded, embedder, texts)
+        except FairleadError as error:
+            hint = f" {error.hint}" if error.hint else ""
+            progress.warnings.append(f"searched by text alone: {error.message}.{hint}")
+            return None
+
+    def _warn_of_pending(self) -> None:
+        chunks, vectors = self._snapshot.chunks, self._snapshot.vectors
+        if vectors < chunks:
+            self.progress.warnings.append(
+                f"{chunks - vectors} of {chunks} chunks have no vector yet;"
+                " ingest again to make them"
+            )
+
+    async def _rankings(self, text: str, vector: "NDArray[float32] | None") -> Found:
+        """Both rankings of one question, side by side."""
+        mode, snapshot = self._query.mode, self._snapshot
+        whole = text == self.progress.question.text
+        terms = self.progress.question.terms if whole else tuple(_terms(text))
+        n = max(CANDIDATES, 2 * self._query.k)
+        by_words = mode != "dense" or vector is None or not snapshot.vectors
+        name, attributes = names.database(
+            mode, self._index.name, system=self._index.system, tenant=self._index.tenant
+        )
+        with self._parts.tracing.span(name, attributes) as span:
+            lexical, dense = await asyncio.gather(
+                snapshot.sparse(terms, n) if by_words and terms else _nothing(),
+                snapshot.dense(vector, n) if vector is not None else _nothing(),
+            )
+            span.set({names.DB_ROWS: len({*lexical, *dense})})
+        return Found(terms=terms, vector=vector, lexical=lexical, dense=dense)
+
+    async def _fused(self, found: Found) -> dict[Ref, float]:
+        """One score from 0 to 1 for each chunk of both rankings."""
+        if not found.dense:
+            return fused(found.lexical, {}, without_vector=found.lexical)
+        if self._query.mode == "dense":
+            return {ref: max(0.0, cosine) for ref, cosine in found.dense.items()}
+        waiting: Sequence[Ref] | set[Ref] = ()
+        if self._snapshot.vectors < self._snapshot.chunks:
+            waiting = set(await self._snapshot.without_vector(list(found.lexical)))
+        return fused(found.lexical, found.dense, without_vector=waiting)
+
+    async def _reranked(self) -> None:
+        """What the question names goes up; then declared boosts; then a cross-encoder's order."""
+        progress, boosts = self.progress, self._parts.boosts
+        mentions = progress.question.mentions
+        if mentions or boosts:
+            await self._fetch(progress.scores)
+            for ref, candidate in progress.candidates.items():
+                progress.scores[ref] += mentions.bonus(candidate.hit) + boosts.of(candidate.hit)
+        if self._parts.reranker is not None:
+            await self._cross_encoded(self._parts.reranker)
+
+    async def _cross_encoded(self, reranker: Reranker) -> None:
+        """The best candidates in the order of a model that reads question and passage together."""
+        progress = self.progress
+        first = self._ranked()[: max(reranker.depth, self._query.k)]
+        await self._fetch(first)
+        texts = [f"{progress.candidates[r].title}\n{progress.candidates[r].body}" for r in first]
+        try:
+            given = await reranker.scores(progress.question.text, texts)
+        except FairleadError as error:
+            progress.warnings.append(f"not reranked: {error.message}")
+            return
+        top = max(progress.scores.values(), default=0.0)
+        for ref, score in zip(first, given, strict=True):
+            progress.scores[ref] = top + score
+
+    async def _diversified(self) -> list[Ref]:
+        progress, stages = self.progress, self._parts.stages
+        ranked = self._ranked()[: max(2 * self._query.k + 16, 40)]
+        await self._fetch(ranked)
+        ranked = diversity.distinct(ranked, progress.candidates)
+        if stages.diversify and self._query.k > 1:
+            vectors = await self._snapshot.vectors_of(ranked)
+            ranked = await asyncio.to_thread(
+                diversity.diversified,
+                ranked,
+                progress.scores,
+                vectors,
+                self._query.k,
+                stages.relevance,
+            )
+            ranked = diversity.capped(ranked, progress.candidates, stages.per_document)
+        return ranked[: self._query.k]
+
+    async def _confidence(self) -> float:
+        """By the best candidates, whatever diversity made of them."""
+        progress = self.progress
+        best = self._ranked()[:_JUDGED]
+        await self._fetch(best)
+        texts = [f"{progress.candidates[r].title} {progress.candidates[r].body}" for r in best]
+        found = await signals(
+            self._snapshot, progress.question.terms, texts, progress.whole.dense
+        )
+        return confidence(found, Scale.parsed(self._snapshot.facts.get(FACT, "")))
+
+    async def _packed(self, ranked: Sequence[Ref]) -> tuple[Hit, ...]:
+        progress = self.progress
+        hits = [
+            replace(
+                progress.candidates[ref].hit,
+                score=round(min(1.0, max(0.0, progress.scores[ref])), 6),
+                rank=rank,
+            )
+            for rank, ref in enumerate(ranked, start=1)
+        ]
+        if not self._parts.stages.pack:
+            return tuple(hits)
+        texts: dict[tuple[str, str], str] = {}
+
+        def read(hit: Hit, start: int, end: int) -> str:
+            key = hit.document_id, hit.version
+            if key not in texts:
+                stored = self._index.document(*key)
+                texts[key] = stored.text if stored else ""
+            return texts[key][start:end]
+
+        return await asyncio.to_thread(
+            packing.packed, hits, read, tokens=self._query.tokens, count=self._count()
+        )
+
+    # --- what stages share -----------------------------------------------------------------------
+
+    def _ranked(self) -> list[Ref]:
+        """Best first; ties by age, so that searches repeat."""
+        scores = self.progress.scores
+        return sorted(scores, key=lambda ref: (-scores[ref], ref))
+
+    async def _fetch(self, refs: Sequence[Ref] | Scores) -> None:
+        held = self.progress.candidates
+        missing = [ref for ref in refs if ref not in held]
+        if missing:
+            held.update(await self._snapshot.candidates(missing))
+
+    def _is_word(self, term: str) -> bool:
+        """Whether the embedder's vocabulary has the whole term: then it is spelt right."""
+        embedder: object = self._parts.embedder
+        return isinstance(embedder, Vocabulary) and embedder.knows(term)
+
+    def _count(self) -> Callable[[str], int]:
+        embedder = self._parts.embedder
+        return embedder.count_tokens if embedder else estimate_tokens
+
+    @contextmanager
+    def _stage(
+        self, stage: str, name: str = "", attributes: Mapping[str, names.AttributeValue] = {}
+    ) -> Iterator[None]:
+        if not name:
+            name, attributes = names.stage(stage)
+        began = time.perf_counter()
+        with self._parts.tracing.span(name, attributes):
+            try:
+                yield
+            finally:
+                spent = self.progress.timings.get(stage, 0.0) + _ms(began)
+                self.progress.timings[stage] = round(spent, 3)
