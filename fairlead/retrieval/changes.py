@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from fairlead.retrieval.analysis import split_identifiers
 from fairlead.retrieval.chunks import CHUNKER, Chunk, chunk
 from fairlead.retrieval.collection import CollectionFile, index_version
-from fairlead.retrieval.records import Record, stamp
+from fairlead.retrieval.records import Record
+from fairlead.retrieval.times import stamp, until
 
 _HEADER_FROM = 400
 """Characters of a passage from which its heading is embedded with it: a header longer than its
@@ -50,7 +51,11 @@ class Changes:
                 changed = [pair for pair in changed if not _stored(connection, *pair)]
         self.tally.documents["unchanged"] += len(records) - len(changed)
         prepared = [
-            (each, digest, chunk(each.text, self._count, start=each.body, markdown=each.markdown))
+            (
+                each,
+                digest,
+                chunk(each.text, self._count, start=each.body, markdown=each.markup == "markdown"),
+            )
             for each, digest in changed
         ]
         if not prepared:
@@ -132,7 +137,7 @@ class Changes:
                 record.language,
                 json.dumps(dict(record.metadata), ensure_ascii=False),
                 json.dumps(record.acl, ensure_ascii=False) if record.acl else "",
-                self._expires,
+                _earlier(self._expires, until(record.valid_until or None)),
                 digest,
                 number,
                 record.text,
@@ -229,6 +234,11 @@ def _scalars(value: object) -> Iterable[str]:
 
 def _sha(*parts: str) -> bytes:
     return hashlib.sha256("\x1f".join(parts).encode()).digest()
+
+
+def _earlier(one: str, other: str) -> str:
+    """The first of two stored moments; empty means never."""
+    return min(one, other) if one and other else one or other
 
 
 def _digest(record: Record, expires: str) -> str:

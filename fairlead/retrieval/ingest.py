@@ -8,10 +8,11 @@ from fairlead.protocols import Embedder
 from fairlead.retrieval.changes import Changes
 from fairlead.retrieval.chunks import estimate_tokens
 from fairlead.retrieval.collection import CollectionFile, index_version, shown_version
-from fairlead.retrieval.records import Record, Reject
+from fairlead.retrieval.given import ENDINGS
+from fairlead.retrieval.records import Record, Reject, Unchanged
 from fairlead.retrieval.sources import Source, Sources
 from fairlead.retrieval.vectors import Progress, embed_pending, stored_embedder, vector_counts
-from fairlead.schema import IngestReport
+from fairlead.schema import IngestReport, Json
 
 _BATCH_DOCUMENTS = 32
 _BATCH_CHARS = 1_000_000
@@ -27,6 +28,7 @@ class Order:
     prune: bool
     text_only: bool
     expires: str
+    allow_hosts: Sequence[str] = ()
 
 
 class Ingest:
@@ -45,10 +47,13 @@ class Ingest:
         self._order = order
         self._progress = progress
         self._stopped = stopped
-        self._sources = Sources(order.given, file.name, order.as_name)
+        self._sources = Sources(
+            order.given, file.name, order.as_name, allow_hosts=order.allow_hosts
+        )
         self._rejects = self._sources.rejects()
         self._seen: dict[str, str] = {}
         self._warnings: list[str] = []
+        self._findings: list[dict[str, Json]] = []
         self._changes = Changes(
             file,
             reason="ingest",
@@ -58,7 +63,10 @@ class Ingest:
 
     def run(self) -> IngestReport:
         """Raises `InputError` when no document was good; nothing is changed then."""
-        self._store()
+        try:
+            self._store()
+        finally:
+            self._sources.close()
         if not self._seen:
             raise self._nothing()
         if self._order.prune and not self._stopped():
@@ -77,8 +85,15 @@ class Ingest:
                     return
                 if isinstance(found, Reject):
                     self._rejects.append(found)
+                elif isinstance(found, Unchanged):
+                    self._seen[found.id] = found.source
+                    self._changes.tally.documents["unchanged"] += 1
                 elif self._first(found):
                     held.append(found)
+                    self._findings += [
+                        {"source": found.source, "kind": each.kind, "detail": each.detail}
+                        for each in found.findings
+                    ]
                 if len(held) >= _BATCH_DOCUMENTS or sum(len(r.text) for r in held) > _BATCH_CHARS:
                     self._changes.write(held)
                     held = []
@@ -90,9 +105,10 @@ class Ingest:
         before = self._seen.get(record.id)
         if before is not None:
             reason = f"the id {record.id!r} was given before, by {before!r}"
-            self._rejects.append(Reject(source=record.source, reason=reason, origin=record.origin))
+            place = record.place or record.source
+            self._rejects.append(Reject(source=place, reason=reason, origin=record.origin))
             return False
-        self._seen[record.id] = record.source
+        self._seen[record.id] = record.place or record.source
         return True
 
     def _embed(self) -> int:
@@ -146,8 +162,9 @@ class Ingest:
                 {"source": each.source, "reason": each.reason}
                 for each in self._rejects[:_REJECTS_SHOWN]
             ),
+            findings=tuple(self._findings[:_REJECTS_SHOWN]),
             index_version=shown_version(version),
-            warnings=(*self._sources.unknown_keys(), *self._warnings),
+            warnings=(*self._sources.warnings(), *self._warnings),
         )
 
     def _identity(self) -> str:
@@ -164,5 +181,5 @@ class Ingest:
         more = f"; and {len(self._rejects) - 3} more" if len(self._rejects) > 3 else ""
         return InputError(
             f"no document could be read: {reasons or 'nothing was given'}{more}",
-            hint="Give .md, .txt, .json or .jsonl files in UTF-8, or folders that hold some.",
+            hint=f"Give files ({' '.join(ENDINGS)}), folders that hold some, or web addresses.",
         )

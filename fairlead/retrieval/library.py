@@ -12,9 +12,9 @@ from fairlead.protocols import Embedder
 from fairlead.retrieval.collection import CollectionFile, index_version, shown_version
 from fairlead.retrieval.ingest import Ingest, Order
 from fairlead.retrieval.integrity import Integrity, examined
-from fairlead.retrieval.records import until
 from fairlead.retrieval.search import Query, Search
 from fairlead.retrieval.sources import Source
+from fairlead.retrieval.times import until
 from fairlead.retrieval.vectors import Progress, stored_embedder, vector_counts
 from fairlead.schema import (
     QUESTION_LIMIT,
@@ -73,7 +73,7 @@ class Library:
         expires: datetime | date | str | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
-        """Stores what is new or changed in files, folders, `-` (JSON lines on stdin) or documents.
+        """Stores what is new or changed in files, folders, pages, `-` (JSON lines) or documents.
 
         Texts are searchable batch by batch, vectors follow; an interrupted run is taken up by the
         next. `prune` removes what vanished below the given folders and files; `expires` is when
@@ -88,6 +88,7 @@ class Library:
             prune=prune,
             text_only=text_only,
             expires=until(expires),
+            allow_hosts=self._settings.policy.allow_hosts,
         )
         stopped = threading.Event()
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from fairlead.errors import NotFound
 from fairlead.retrieval.collection import index_version, shown_version
 from fairlead.retrieval.filters import Condition, condition
-from fairlead.retrieval.records import parse_time, stamp
+from fairlead.retrieval.times import parse_time, stamp
 from fairlead.schema import Json, Principal
 
 _FIELDS = ("source", "title", "url", "published_at", "language", "version")
