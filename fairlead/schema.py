@@ -55,9 +55,20 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a guard noticed; `start` and `end` are code points of the text before the guard."""
+    """What a guard or a loader noticed.
 
-    kind: Literal["hidden_text", "control_token", "instruction_like", "truncated"]
+    `start` and `end` are code points of the text before the guard; both are 0 for what concerns a
+    whole document, or stands in no text because it was left out.
+    """
+
+    kind: Literal[
+        "hidden_text",
+        "control_token",
+        "instruction_like",
+        "truncated",
+        "reduced_assurance",
+        "repaired",
+    ]
     start: int
     end: int
     detail: str = ""
@@ -85,6 +96,8 @@ class Document:
     source: str = ""
     url: str = ""
     published_at: datetime | None = None
+    valid_until: datetime | None = None
+    """From then on it is gone."""
     version: str = ""
     language: str = ""
     metadata: Mapping[str, Json] = Field(default_factory=dict)

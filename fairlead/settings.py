@@ -190,6 +190,8 @@ class Policy(_Section):
 
     allow: tuple[str, ...] = ()
     """Tools with effects beyond read and egress that may run."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts (`host` or `host:port`) that pages may be fetched from though they are private."""
 
 
 class Budgets(_Section):
