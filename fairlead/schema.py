@@ -55,9 +55,12 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a guard noticed; `start` and `end` are code points of the text before the guard."""
+    """What a guard noticed; `start` and `end` are code points of the text before the guard.
 
-    kind: Literal["hidden_text", "control_token", "instruction_like", "truncated"]
+    `detail` of `pii` and `secret` names the entity, never the value.
+    """
+
+    kind: Literal["hidden_text", "control_token", "instruction_like", "truncated", "pii", "secret"]
     start: int
     end: int
     detail: str = ""
