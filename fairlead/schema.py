@@ -58,7 +58,8 @@ class Finding:
     """What a guard or a loader noticed.
 
     `start` and `end` are code points of the text before the guard; both are 0 for what concerns a
-    whole document, or stands in no text because it was left out.
+    whole document, or stands in no text because it was left out. `detail` of `pii` and `secret`
+    names the entity, never the value.
     """
 
     kind: Literal[
@@ -68,6 +69,8 @@ class Finding:
         "truncated",
         "reduced_assurance",
         "repaired",
+        "pii",
+        "secret",
     ]
     start: int
     end: int

@@ -8,22 +8,16 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from fairlead.guardrails import hygiene, instructions, tokens
+from fairlead.guardrails.findings import MOST, Span, limited
 from fairlead.guardrails.shadow import Origin, folded
 from fairlead.schema import Finding
 
-_MOST: Final = 64
-"""Findings of one kind in one text; the last of them covers whatever follows."""
 _SHOWN: Final = 80
 """Characters of the text that a finding's detail quotes."""
 _marker: Final = re.compile(r"\n\[cut: \d+ of \d+ characters\]\Z")
-
-_Kind: TypeAlias = Literal["hidden_text", "control_token", "instruction_like", "truncated"]
-_Span: TypeAlias = tuple[int, int, str]
-"""Start, end, detail."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +42,9 @@ def clean(text: str) -> Cleaned:
     whole, overwritten = tokens.broken(visible)
     origin = _Original(gone)
     findings = (
-        *_limited("hidden_text", _hidden(text, gone), len(text)),
-        *_limited("control_token", origin.spans(_quoted(whole, overwritten)), len(text)),
-        *_limited("instruction_like", origin.spans(_instructed(whole)), len(text)),
+        *limited("hidden_text", _hidden(text, gone), len(text)),
+        *limited("control_token", origin.spans(_quoted(whole, overwritten)), len(text)),
+        *limited("instruction_like", origin.spans(_instructed(whole)), len(text)),
         *_truncation(text),
     )
     return Cleaned(text=whole, findings=findings, removed=tuple(gone))
@@ -69,7 +63,7 @@ class _Original:
     def __init__(self, gone: list[int]) -> None:
         self._before = [at - count for count, at in enumerate(gone)]
 
-    def spans(self, spans: Iterable[_Span]) -> Iterator[_Span]:
+    def spans(self, spans: Iterable[Span]) -> Iterator[Span]:
         for start, end, detail in spans:
             yield self._place(start), self._place(end - 1) + 1, detail
 
@@ -77,17 +71,17 @@ class _Original:
         return at + bisect_right(self._before, at)
 
 
-def _hidden(text: str, gone: list[int]) -> Iterator[_Span]:
+def _hidden(text: str, gone: list[int]) -> Iterator[Span]:
     for start, end in hygiene.runs(gone):
         yield start, end, tokens.broken(hygiene.described(text[start:end]))[0]
 
 
-def _quoted(whole: str, spans: list[tuple[int, int]]) -> Iterator[_Span]:
+def _quoted(whole: str, spans: list[tuple[int, int]]) -> Iterator[Span]:
     for start, end in spans:
         yield start, end, whole[start : min(end, start + _SHOWN)]
 
 
-def _instructed(whole: str) -> list[_Span]:
+def _instructed(whole: str) -> list[Span]:
     scanner = instructions.scanner()
     shadow = folded(whole)
     rules = [rule for rule in scanner.rules(shadow) if rule < instructions.COUNT]
@@ -97,7 +91,7 @@ def _instructed(whole: str) -> list[_Span]:
     return sorted(
         (*origin.span(start, end), instructions.named(rule))
         for rule in rules
-        for start, end in scanner.spans(rule, shadow, limit=_MOST)
+        for start, end in scanner.spans(rule, shadow, limit=MOST)
     )
 
 
@@ -107,15 +101,3 @@ def _truncation(text: str) -> tuple[Finding, ...]:
         return ()
     start, end = found.span()
     return (Finding(kind="truncated", start=start, end=end, detail=text[start + 2 : end - 1]),)
-
-
-def _limited(kind: _Kind, spans: Iterable[_Span], length: int) -> Iterator[Finding]:
-    rest = iter(spans)
-    for start, end, detail in islice(rest, _MOST - 1):
-        yield Finding(kind=kind, start=start, end=end, detail=detail)
-    last = next(rest, None)
-    if last is None:
-        return
-    more = next(rest, None)
-    end, detail = (length, "and more after it") if more else (last[1], last[2])
-    yield Finding(kind=kind, start=last[0], end=end, detail=detail)

@@ -85,6 +85,6 @@ HEAVY = ["\u200b", "a\u200b", "<|a|>", "<|", "[<", "\ufdfa", "क\u200d", "\U000
 @pytest.mark.parametrize("piece", [*HEAVY, "ignore all previous ", "ignore all previous rules "])
 def test_a_megabyte_of_anything_takes_linear_time(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    begun = time.perf_counter()
+    begun = time.process_time()
     clean(text)
-    assert time.perf_counter() - begun < 5  # measured: 0.6 s at most; room for a busy machine
+    assert time.process_time() - begun < 5  # measured: 0.6 s at most; room for a busy machine
