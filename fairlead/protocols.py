@@ -119,6 +119,22 @@ class Vocabulary(Protocol):
     def knows(self, word: str) -> bool: ...
 
 
+class Reranker(Protocol):
+    """A cross-encoder: reads question and text together, and rates how well the one answers it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def depth(self) -> int:
+        """How many of the best candidates are worth its time."""
+        ...
+
+    async def scores(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        """From 0 (has nothing to do with it) to 1 (answers it), one for each text in order."""
+        ...
+
+
 class Searcher(Protocol):
     """Finds stored text for one tenant; never crosses it."""
 
@@ -132,7 +148,10 @@ class Searcher(Protocol):
         mode: SearchMode = "hybrid",
         filters: Mapping[str, Json] | None = None,
         as_of: datetime | str | None = None,
-    ) -> SearchResult: ...
+        tokens: int | None = None,
+    ) -> SearchResult:
+        """`tokens` is a budget for all passages together, within which neighbours are joined."""
+        ...
 
     async def collections(self, tenant: str) -> tuple[CollectionInfo, ...]: ...
 

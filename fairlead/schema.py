@@ -21,6 +21,8 @@ Integrity = Literal["system", "user", "first_party", "endorsed", "untrusted"]
 Confidentiality = Literal["public", "tenant", "readers", "secret"]
 Status = Literal["answered", "asking", "abstained", "waiting", "partial", "refused"]
 SearchMode = Literal["hybrid", "dense", "sparse"]
+Personal = Literal["email", "card", "iban", "ip", "ssn", "phone", "url"]
+"""Kinds of personal data that can be told by their form."""
 
 QUESTION_LIMIT = 32_000
 """Characters of a question; longer ones are refused, never cut."""
@@ -185,6 +187,8 @@ class SearchResult:
     """Milliseconds by stage."""
     index_version: str = ""
     warnings: tuple[str, ...] = ()
+    stale_seconds: float | None = None
+    """How old the result is that was shown because the store is away; None where it is fresh."""
 
 
 @dataclass(frozen=True, kw_only=True)

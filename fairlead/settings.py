@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from fairlead.errors import SettingsError
-from fairlead.schema import Effect, Json, Name
+from fairlead.schema import Effect, Json, Name, Personal
 
 FILE_NAME = "fairlead.toml"
 _NOT_YET = {"models", "routes", "agents"}
@@ -131,7 +131,7 @@ class Guard(_Section):
     """What documents may hold. `flag` reports, `mask` overwrites, `block` puts into quarantine."""
 
     pii: Literal["off", "flag", "mask", "block"] = "flag"
-    pii_entities: tuple[str, ...] = ()
+    pii_entities: tuple[Personal, ...] = ()
     """Kinds of personal data that are looked for; without, all but addresses of web pages."""
     secrets: Literal["off", "flag", "mask", "block"] = "block"
     """Of certain finds; likely ones are only flagged."""

@@ -14,7 +14,8 @@ from typing import Final, TypeAlias, get_args
 from fairlead.errors import InputError
 from fairlead.guardrails import hosts, identifiers, phones
 from fairlead.guardrails.patterns import Patterns, encodable
-from fairlead.guardrails.sensitive import Personal, Sensitive, searched
+from fairlead.guardrails.sensitive import Sensitive, searched
+from fairlead.schema import Personal
 
 DEFAULT: Final[tuple[Personal, ...]] = ("email", "card", "iban", "ip", "ssn", "phone")
 """All but `url`, which nearly every document has."""

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 from fairlead.guardrails.findings import Span, limited
-from fairlead.schema import Finding
+from fairlead.schema import Finding, Personal
 
 Certainty: TypeAlias = Literal["certain", "likely", "example"]
 """`certain`: its form leaves hardly anything else. `likely`: the form fits, but might by chance.
 `example`: the form fits, and the value is set aside for documentation or tests: it is nobody's."""
-Personal: TypeAlias = Literal["email", "card", "iban", "ip", "ssn", "phone", "url"]
 
 _PERSONAL: Final = {entity: rank for rank, entity in enumerate(get_args(Personal))}
 _ROUNDS: Final = 8

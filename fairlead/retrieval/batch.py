@@ -39,7 +39,7 @@ class Batch:
 class Done:
     """What all batches came to."""
 
-    tally: Tally = Tally()
+    tally: Tally = field(default_factory=Tally)
     stored: int = 0
     unchanged: list[str] = field(default_factory=list)
     quarantined: int = 0
@@ -144,7 +144,9 @@ class Batches:
                     )
                 elif blocked:
                     same = "the same" if duplicate.similarity == 1 else "nearly the same"
-                    beaten = f"says {same} as {duplicate.twin.source!r}, which wins: {duplicate.why}"
+                    beaten = (
+                        f"says {same} as {duplicate.twin.source!r}, which wins: {duplicate.why}"
+                    )
             found.append((each, keys, beaten))
         return found
 

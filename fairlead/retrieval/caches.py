@@ -255,7 +255,8 @@ def _opened(folder: Path | None, name: str) -> _Tenant:
         with plainly(path):
             connection.execute("PRAGMA secure_delete = ON")
     connection.executemany(
-        "INSERT OR IGNORE INTO counter VALUES (?, 0, 0)", [("embedding",), ("result",), ("context",)]
+        "INSERT OR IGNORE INTO counter VALUES (?, 0, 0)",
+        [("embedding",), ("result",), ("context",)],
     )
     held = connection.execute("SELECT coalesce(sum(length(value)), 0) FROM entry").fetchone()[0]
     return _Tenant(connection=connection, path=path, bytes=int(held))

@@ -48,7 +48,7 @@ def fold(name: str) -> str:
 
 
 def open_extractor(name: str) -> Extractor:
-    """`rules`, or somebody's own as `module:function`. Raises `SettingsError` where there is none."""
+    """`rules`, or one's own as `module:function`. Raises `SettingsError` where there is none."""
     if name == "rules":
         return named
     module, _, attribute = name.partition(":")

@@ -17,7 +17,7 @@ from fairlead.retrieval.rebuild import rebuilt
 from fairlead.retrieval.records import Earlier, Record, Reject, Unchanged, Validators
 from fairlead.retrieval.sources import Source, Sources
 from fairlead.retrieval.store import AuditRow, Index, Origin, Spec, Store
-from fairlead.retrieval.times import stamp
+from fairlead.retrieval.times import stamp, until
 from fairlead.retrieval.vectors import Progress, embed_pending
 from fairlead.schema import IngestReport
 
@@ -31,7 +31,7 @@ class Order:
 
     given: Sequence[Source]
     chunker: Chunker
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     as_name: str | None = None
     prune: bool = False
     text_only: bool = False
@@ -166,9 +166,7 @@ class Ingest:
             return None
         validators = None
         if held.etag or held.last_modified:
-            validators = Validators(
-                url=source, etag=held.etag, last_modified=held.last_modified
-            )
+            validators = Validators(url=source, etag=held.etag, last_modified=held.last_modified)
         return Earlier(fingerprint=held.digest.partition(":")[2], validators=validators)
 
     def _first(self, record: Record) -> bool:
@@ -185,7 +183,7 @@ class Ingest:
 
     def _dated(self, record: Record) -> Record:
         """With the earlier of its own end and the order's."""
-        ends = [each for each in (record.valid_until, self._order.expires) if each]
+        ends = [each for each in (until(record.valid_until or None), self._order.expires) if each]
         return replace(record, valid_until=min(ends)) if ends else record
 
     # --- storing ---------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
-from fairlead.retrieval.chunks import first_heading
+from fairlead.retrieval.chunkers import first_heading
 from fairlead.retrieval.loaders.decoding import decoded
 from fairlead.retrieval.loaders.loaded import Malformed
 from fairlead.retrieval.records import Record, Reject, from_mapping

@@ -38,6 +38,8 @@ class Piece:
     """Document title and heading path, as they are searched."""
     body: str
     """Exactly the stored text's code points `chunk.start` to `chunk.end`."""
+    carried: str
+    """The text of `chunk.lead`, such as a table's header row."""
     meta: str
     """What is searched beyond the words: source, date, metadata, parts of identifiers."""
     digest: bytes
@@ -52,15 +54,12 @@ class Piece:
         return text_hash(self.title)
 
 
-def chunked(
-    record: Record, chunker: Chunker, count: Callable[[str], int]
-) -> Sequence[Chunk]:
+def chunked(record: Record, chunker: Chunker, count: Callable[[str], int]) -> Sequence[Chunk]:
     """A record cut; one that a chunker makes nothing of is one chunk, so that it can be found."""
-    found = chunker.chunk(record.text, start=record.body, markup=record.markup, count=count)
-    if found:
-        return found
-    start, end = record.body, len(record.text)
-    return [Chunk(start=start, end=end, read_start=start, read_end=end)]
+    found = chunker.chunk(
+        record.text, start=record.body, markup=record.markup, count=count, source=record.source
+    )
+    return found or [Chunk(start=record.body, end=len(record.text))]
 
 
 def pieces(record: Record, chunks: Sequence[Chunk], place: Place) -> tuple[Piece, ...]:
@@ -72,7 +71,8 @@ def pieces(record: Record, chunks: Sequence[Chunk], place: Place) -> tuple[Piece
 def _piece(record: Record, chunk: Chunk, ordinal: int, place: Place, meta: str) -> Piece:
     body = record.text[chunk.start : chunk.end]
     identifiers = split_identifiers(body)
-    to_embed = embedded_text(record.title, chunk.headings, body, chunk.lead)
+    carried = "\n".join(record.text[start:end] for start, end in chunk.lead)
+    to_embed = embedded_text(record.title, chunk.headings, body, carried)
     key = (place.tenant, place.collection, place.document_id, place.version)
     return Piece(
         passage_id="p" + _sha(*key, str(ordinal), place.chunker, body).hex()[:20],
@@ -80,16 +80,17 @@ def _piece(record: Record, chunk: Chunk, ordinal: int, place: Place, meta: str) 
         chunk=chunk,
         title=" › ".join(dict.fromkeys((record.title, *chunk.headings))),
         body=body,
-        meta=" ".join(part for part in (meta, identifiers, chunk.lead) if part),
+        carried=carried,
+        meta=" ".join(part for part in (meta, identifiers, carried) if part),
         digest=_sha(" ".join(body.split()))[:16],
         to_embed=to_embed,
         embedded=text_hash(to_embed),
     )
 
 
-def embedded_text(title: str, headings: Sequence[str], body: str, lead: str = "") -> str:
+def embedded_text(title: str, headings: Sequence[str], body: str, carried: str = "") -> str:
     """What is embedded of a chunk: what it carries, and its nearest heading where it is long."""
-    said = f"{lead}\n{body}" if lead else body
+    said = f"{carried}\n{body}" if carried else body
     heading = headings[-1] if headings else title
     if len(body) < _HEADER_FROM or not heading or heading in body[: len(heading) + 8]:
         return said

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from fairlead.guardrails.text import clean
-from fairlead.retrieval.chunks import first_heading
+from fairlead.retrieval.chunkers import first_heading
 from fairlead.retrieval.loaders.formats import Format, loader
 from fairlead.retrieval.loaders.isolation import ParserProcess
 from fairlead.retrieval.loaders.loaded import Limits, Loaded, Remark

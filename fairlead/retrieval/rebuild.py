@@ -35,7 +35,9 @@ def rebuilt(
     total = 0
     while True:
         while found := index.unbuilt(_DOCUMENTS):
-            index.build([(each.key, _entry(index, each, chunker, extractor, count)) for each in found], {})
+            index.build(
+                [(each.key, _entry(index, each, chunker, extractor, count)) for each in found], {}
+            )
             total += len(found)
             progress("rebuild", total, total + 1)
         if embedder is not None:
@@ -61,9 +63,7 @@ def _entry(
     )
     cut = pieces(record, chunked(record, chunker, count), place)
     entities = tuple(tuple(extractor(piece.body)) for piece in cut) if extractor else ()
-    return replace(
-        archived.entry, pieces=cut, entities=entities, chunker=chunker.identity
-    )
+    return replace(archived.entry, pieces=cut, entities=entities, chunker=chunker.identity)
 
 
 def _embed(index: Index, embedder: Embedder, progress: Progress) -> None:

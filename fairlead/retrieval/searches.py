@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 
 from fairlead.errors import InputError, Unavailable
 from fairlead.protocols import Embedder, Reranker
-from fairlead.retrieval.caches import Caches, Key, Kept
+from fairlead.retrieval.caches import Caches, Kept, Key
 from fairlead.retrieval.configuration import Configured
 from fairlead.retrieval.filters import parsed_filters
 from fairlead.retrieval.pipeline.pipeline import Parts, Pipeline, Query
-from fairlead.retrieval.pipeline.question import Question, understood
+from fairlead.retrieval.pipeline.question import understood
 from fairlead.retrieval.store import Index, Scope, Snapshot, Store
 from fairlead.retrieval.times import seconds
 from fairlead.schema import QUESTION_LIMIT, Hit, Json, Principal, SearchMode, SearchResult

@@ -404,7 +404,7 @@ class Index(Protocol):
         ...
 
     def erase(self, names: Collection[str], *, why: str, run: str) -> Tally:
-        """Leaves only tombstones of documents, by id or else by source; unknown names count none."""
+        """Leaves only tombstones of documents, by id or else by source; unknown names do nothing."""
         ...
 
     def expire(self, now: datetime, max_age_days: float | None, *, run: str) -> Tally:

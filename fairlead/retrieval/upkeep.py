@@ -116,9 +116,7 @@ class Upkeep:
 
         return self._change(index, await self._changing(index, work))
 
-    async def audit(
-        self, *, tenant: str, collection: str, limit: int = 100
-    ) -> Sequence[AuditRow]:
+    async def audit(self, *, tenant: str, collection: str, limit: int = 100) -> Sequence[AuditRow]:
         """Who did what, newest first."""
         return await asyncio.to_thread(self._index(tenant, collection).audit, limit)
 
@@ -179,7 +177,7 @@ class Upkeep:
     async def drop(
         self, ids: Sequence[str], *, tenant: str, collection: str, actor: str = "local"
     ) -> int:
-        """Deletes documents from the quarantine; how many were there. Raises `NotFound` for none."""
+        """Deletes documents from the quarantine; how many. Raises `NotFound` for one not there."""
         index = self._index(tenant, collection)
 
         def work() -> int:
@@ -241,7 +239,9 @@ class Upkeep:
 
         def work() -> Copied:
             done = copied(index, there, progress or _silent)
-            self._note(there, actor, "copy", f"from {self._store.name}", {"documents": done.documents})
+            self._note(
+                there, actor, "copy", f"from {self._store.name}", {"documents": done.documents}
+            )
             return done
 
         return await asyncio.to_thread(work)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fairlead.errors import InputError
 from fairlead.guardrails import find_pii, masked
 from fairlead.guardrails.pii import DEFAULT
-from fairlead.guardrails.sensitive import Personal
+from fairlead.schema import Personal
 
 ALL: tuple[Personal, ...] = (*DEFAULT, "url")
 

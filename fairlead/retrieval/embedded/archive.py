@@ -2,15 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from fairlead.errors import InputError
 from fairlead.retrieval.chunkers import Chunk
 from fairlead.retrieval.embedded.database import CollectionFile, Transaction, set_state
 from fairlead.retrieval.embedded.database import state as held_state
-from fairlead.retrieval.embedded.writing import insert_chunks, insert_document, insert_vectors
+from fairlead.retrieval.embedded.writing import insert_chunks, insert_document
 from fairlead.retrieval.pieces import Place, pieces
 from fairlead.retrieval.records import Record
 from fairlead.retrieval.store import Archived, Entry, Spec, Version
@@ -101,7 +102,9 @@ def _restore(made: Transaction, documents: Sequence[Archived]) -> None:
     build = int(held_state(made.connection, "build"))
     for each in documents:
         row = insert_document(made, each.entry, each.added_in, each.version)
-        erased = json.dumps(dict(zip(("at", "why"), each.erased, strict=True))) if each.erased else ""
+        erased = (
+            json.dumps(dict(zip(("at", "why"), each.erased, strict=True))) if each.erased else ""
+        )
         made.connection.execute(
             "UPDATE document SET removed_in = ?, seen_at = ?, erased = ? WHERE row = ?",
             (each.removed_in, each.seen_at, erased, row),
@@ -110,7 +113,7 @@ def _restore(made: Transaction, documents: Sequence[Archived]) -> None:
         insert_chunks(made.connection, row, build, each.entry, terms)
 
 
-def _record(held: dict[str, str]) -> Record:
+def _record(held: Mapping[str, Any]) -> Record:
     return Record(
         id=held["id"],
         source=held["source"],
@@ -150,7 +153,7 @@ def _with_pieces(
             read_end=read_stop,
             kind=kind,
             headings=tuple(json.loads(headings)),
-            lead=lead,
+            lead=tuple((start, end) for start, end in json.loads(lead)),
         )
         for start, stop, read_start, read_stop, kind, headings, lead in rows
     ]

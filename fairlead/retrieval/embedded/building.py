@@ -127,4 +127,3 @@ def _spec(connection: sqlite3.Connection, number: int) -> tuple[int, Spec]:
     if not found:
         raise InputError("no rebuild was begun", hint="Run `fairlead index rebuild`.")
     return number, Spec(chunker=found[0], embedder=found[1])
-

@@ -116,7 +116,7 @@ class CollectionFile:
             self._frame = None
 
     def truncate_log(self) -> None:
-        """Empties the write-ahead log, which still holds what was deleted, as far as readers let."""
+        """Empties the write-ahead log, which still holds what was deleted, if readers let it."""
         with self._writing, plainly(self.path):
             self._opened_for_writing().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

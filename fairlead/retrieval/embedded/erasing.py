@@ -16,16 +16,16 @@ from fairlead.retrieval.embedded.database import (
 )
 from fairlead.retrieval.embedded.terms import unpacked
 from fairlead.retrieval.embedded.writing import count_documents, retire_row, version_number
-from fairlead.retrieval.times import stamp
 from fairlead.retrieval.store import Tally
+from fairlead.retrieval.times import stamp
 
 _COPIED = (
     "id, version, source, origin, title, url, published_at, fetched_at, seen_at, expires, language,"
     " metadata, acl, label, findings, markup, body, digest, content, erased, text"
 )
 _CHUNK = (
-    "id, build, ordinal, kind, start, stop, read_start, read_stop, headings, lead, body, digest,"
-    " embedded, titled, tokens, terms"
+    "id, build, ordinal, kind, start, stop, read_start, read_stop, headings, lead, carried, body,"
+    " digest, embedded, titled, tokens, terms"
 )
 
 
@@ -88,9 +88,7 @@ def expired(connection: sqlite3.Connection, now: datetime, max_age_days: float |
     return sorted(older)
 
 
-def erase(
-    file: CollectionFile, rows: Sequence[int], *, why: str, now: datetime, run: str
-) -> Tally:
+def erase(file: CollectionFile, rows: Sequence[int], *, why: str, now: datetime, run: str) -> Tally:
     """Leaves nothing of document versions but tombstones: ids, version, source, when and why.
 
     Text, metadata, chunks, words that nobody else has, vectors that nobody else has and what is

@@ -9,7 +9,6 @@ import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fairlead.retrieval.embedded.matrix import Matrix
@@ -85,7 +84,9 @@ class Head:
         return self.build, self.embedder, self.epoch
 
 
-def loaded(connection: sqlite3.Connection, head: Head, documents: str = "removed_in IS NULL") -> Frame:
+def loaded(
+    connection: sqlite3.Connection, head: Head, documents: str = "removed_in IS NULL"
+) -> Frame:
     """A frame of the documents that satisfy a condition in SQL: the live ones by default."""
     return _extended(connection, _empty(head), head, documents)
 
@@ -136,7 +137,9 @@ def _changed(connection: sqlite3.Connection, frame: Frame) -> Frame:
     if not rows:
         return frame
     at = np.searchsorted(held.rows, np.array([row[0] for row in rows], dtype=np.int64))
-    known = [n for n, place in enumerate(at) if held.rows[min(place, len(held.rows) - 1)] == rows[n][0]]
+    known = [
+        n for n, place in enumerate(at) if held.rows[min(place, len(held.rows) - 1)] == rows[n][0]
+    ]
     removed, expires, seen = held.removed.copy(), held.expires.copy(), held.seen.copy()
     for n in known:
         _, gone, until, seen_at = rows[n]
@@ -254,7 +257,9 @@ def _filled(
     slots = frame.slots.copy()
     chunks = np.array([row[0] for row in rows], dtype=np.int64)
     at = np.searchsorted(frame.chunks, chunks)
-    known = (at < len(frame.chunks)) & (frame.chunks[np.minimum(at, len(frame.chunks) - 1)] == chunks)
+    known = (at < len(frame.chunks)) & (
+        frame.chunks[np.minimum(at, len(frame.chunks) - 1)] == chunks
+    )
     vectors = np.array([row[1] for row in rows], dtype=np.int64)
     slots[at[known]] = np.searchsorted(matrix.rows, vectors[known])
     return slots

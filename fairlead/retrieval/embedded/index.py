@@ -91,7 +91,7 @@ class EmbeddedStore:
 
 
 class EmbeddedIndex:
-    """One tenant's collection in a file. What was never written reads as empty and makes no file."""
+    """One tenant's collection in a file. Never written, it reads as empty and makes no file."""
 
     system = "sqlite"
 
@@ -128,7 +128,8 @@ class EmbeddedIndex:
         return self._read([], reading.versions)
 
     def named(self, name: str) -> bool:
-        return bool(self._read({}, erasing.rows_of, [name]))
+        nothing: dict[str, list[int]] = {}
+        return bool(self._read(nothing, erasing.rows_of, [name]))
 
     def learned(self) -> Mapping[str, str]:
         return self._read({}, reading.facts)
@@ -187,15 +188,17 @@ class EmbeddedIndex:
         writing.renew(self._file, ids, at)
 
     def erase(self, names: Collection[str], *, why: str, run: str) -> Tally:
-        found = self._read({}, erasing.rows_of, names)
-        rows = sorted(row for each in found.values() for row in each)
+        nothing: dict[str, list[int]] = {}
+        found = self._read(nothing, erasing.rows_of, names)
+        rows = sorted({row for each in found.values() for row in each})
         return erasing.erase(self._file, rows, why=why, now=datetime.now(UTC), run=run)
 
     def expire(self, now: datetime, max_age_days: float | None, *, run: str) -> Tally:
-        rows = self._read([], erasing.expired, now, max_age_days)
+        none: list[int] = []
+        rows = self._read(none, erasing.expired, now, max_age_days)
         tally = erasing.erase(self._file, rows, why="expired", now=now, run=run)
-        held = self._read([], reading.quarantine)
-        self.drop([each.id for each in held if each.expires and each.expires <= stamp(now)])
+        over = [each.id for each in self.quarantine() if each.expires and each.expires <= stamp(now)]
+        self.drop(over)
         return tally
 
     def rollback(self, version: str, *, run: str) -> tuple[Tally, int]:

@@ -95,5 +95,5 @@ def restored(rows: Sequence[tuple[float, bytes]]) -> "NDArray[np.float32]":
     planes = np.frombuffer(b"".join(data for _, data in rows), dtype=np.int8)
     planes = planes.reshape(len(rows), 2, -1).astype(np.float32)
     scales = np.array([scale for scale, _ in rows], dtype=np.float32)
-    vectors: NDArray[np.float32] = (planes[:, 0] + planes[:, 1] / np.float32(_FINE)) * scales[:, None]
-    return vectors
+    vectors = (planes[:, 0] + planes[:, 1] / np.float32(_FINE)) * scales[:, None]
+    return vectors.astype(np.float32, copy=False)

@@ -96,9 +96,7 @@ class Field:
     def of(lengths: "NDArray[np.float32]", visible: "NDArray[np.bool_] | None") -> "Field":
         seen = lengths if visible is None else lengths[visible]
         average = float(seen.mean()) if len(seen) else 0.0
-        return Field(
-            lengths=lengths, visible=visible, count=len(seen), average=max(average, 1e-9)
-        )
+        return Field(lengths=lengths, visible=visible, count=len(seen), average=max(average, 1e-9))
 
 
 def frequencies(

@@ -163,9 +163,7 @@ _TWIN = "SELECT {}, id, source, published_at, text, body, acl FROM document"
 _NEIGHBOURS = 16
 
 
-def twins(
-    connection: sqlite3.Connection, contents: Collection[bytes]
-) -> dict[bytes, list[Twin]]:
+def twins(connection: sqlite3.Connection, contents: Collection[bytes]) -> dict[bytes, list[Twin]]:
     found: dict[bytes, list[Twin]] = {}
     query = _TWIN.format("content") + " WHERE removed_in IS NULL AND content IN ({})"
     for row in chosen(connection, query, contents):
@@ -216,7 +214,7 @@ def pending(connection: sqlite3.Connection, embedder: str, build: int) -> list[P
 def pending_texts(connection: sqlite3.Connection, keys: Collection[bytes]) -> dict[bytes, str]:
     """What is to be embedded, by its hash; absent where the chunk went meanwhile."""
     query = (
-        "SELECT embedded, title, headings, chunk.body, lead FROM chunk"
+        "SELECT embedded, title, headings, chunk.body, carried FROM chunk"
         " JOIN document ON document.row = chunk.document WHERE embedded IN ({})"
     )
     return {
@@ -269,5 +267,16 @@ def quarantined(connection: sqlite3.Connection, id_: str) -> Quarantined | None:
 
 
 def _held(row: tuple[Any, ...]) -> Quarantined:
-    names = ("id", "at", "gate", "reason", "document_id", "source", "origin", "digest", "run", "expires")
+    names = (
+        "id",
+        "at",
+        "gate",
+        "reason",
+        "document_id",
+        "source",
+        "origin",
+        "digest",
+        "run",
+        "expires",
+    )
     return Quarantined(**dict(zip(names, row, strict=False)))

@@ -9,8 +9,8 @@ from fairlead.errors import NotFound
 from fairlead.retrieval.embedded.database import index_version, shown_version
 from fairlead.retrieval.embedded.frame import LIVE, Documents
 from fairlead.retrieval.filters import Filter, Reading, as_flag, is_flag, unknown_field
-from fairlead.retrieval.times import parse_time, stamp
 from fairlead.retrieval.store import Scope
+from fairlead.retrieval.times import parse_time, stamp
 from fairlead.schema import Principal
 
 if TYPE_CHECKING:  # 60 ms to import
@@ -70,7 +70,8 @@ def _readable(acl: frozenset[str], principal: Principal) -> bool:
 def _matching(connection: sqlite3.Connection, wanted: Filter) -> "list[int]":
     """Documents of any version that satisfy the condition, or for a negative one that do not."""
     _check_known(connection, wanted.field)
-    tests, values = [], []
+    tests: list[str] = []
+    values: list[str | float] = []
     for reading in wanted.readings:
         test, value = _test(wanted, reading)
         tests.append(f"({test})")

@@ -32,10 +32,11 @@ def sidecar_path(database: Path) -> Path:
 def save(frame: Frame, path: Path) -> None:
     """Writes the frame whole or not at all."""
     arrays = dict(_arrays(frame))
-    places, at = {}, 0
+    places: dict[str, tuple[str, list[int], int]] = {}
+    at = 0
     for name, array in arrays.items():
         at += -at % _ALIGNED
-        places[name] = [str(array.dtype), list(array.shape), at]
+        places[name] = (str(array.dtype), list(array.shape), at)
         at += array.nbytes
     header = json.dumps(
         {
@@ -89,7 +90,8 @@ def opened(path: Path, head: Head) -> Frame | None:
         kind, shape, at = said["arrays"][name]
         count = int(np.prod(shape, dtype=np.int64))
         place = slice(start + at, start + at + count * np.dtype(kind).itemsize)
-        return np.asarray(whole[place]).view(kind).reshape(shape)
+        found: NDArray[Any] = np.asarray(whole[place]).view(kind).reshape(shape)
+        return found
 
     return _frame(said, array)
 
@@ -118,7 +120,10 @@ def _frame(said: Any, array: Any) -> Frame:
         key=tuple(said["key"]),
         generation=said["generation"],
         documents=Documents(
-            **{n: array(f"documents.{n}") for n in ("rows", "removed", "expires", "seen", "readers")},
+            **{
+                n: array(f"documents.{n}")
+                for n in ("rows", "removed", "expires", "seen", "readers")
+            },
             acls=tuple(frozenset(acl) for acl in said["acls"]),
         ),
         **{name: array(name) for name in ("chunks", "document", "lengths", "slots")},
@@ -147,4 +152,4 @@ def due(path: Path, frame: Frame) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return True
     fresh = abs(len(frame.chunks) - held) + abs(len(frame.matrix) - vectors)
-    return fresh * 10 > len(frame.chunks)
+    return bool(fresh * 10 > len(frame.chunks))

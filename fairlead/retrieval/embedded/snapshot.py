@@ -1,4 +1,4 @@
-"""What one reader sees of a collection's file: one read transaction and the frame that goes with it."""
+"""What one reader sees of a collection's file: a read transaction and the frame that fits it."""
 
 import asyncio
 import json
@@ -6,13 +6,14 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fairlead.errors import Unavailable
 from fairlead.retrieval.analysis import STEMMER
+from fairlead.retrieval.edits import within_edits
 from fairlead.retrieval.embedded import postings, reading
 from fairlead.retrieval.embedded.database import (
     CollectionFile,
@@ -20,12 +21,11 @@ from fairlead.retrieval.embedded.database import (
     index_version,
     shown_version,
 )
-from fairlead.retrieval.embedded.frame import Frame, loaded
+from fairlead.retrieval.embedded.frame import LIVE, Frame, loaded
 from fairlead.retrieval.embedded.matrix import restored
 from fairlead.retrieval.embedded.postings import Field
 from fairlead.retrieval.embedded.scope import visible, wanted_version
 from fairlead.retrieval.embedded.terms import term_numbers
-from fairlead.retrieval.edits import within_edits
 from fairlead.retrieval.store import Candidate, Ref, Scope, Scores, Snapshot, Spec
 from fairlead.retrieval.texts import inflated
 from fairlead.schema import Hit, Provenance
@@ -84,7 +84,11 @@ def _view(file: CollectionFile, connection: sqlite3.Connection, scope: Scope) ->
 def _past(connection: sqlite3.Connection, version: int) -> Frame:
     """The documents of a past version, as if they were live."""
     span = f"added_in <= {version:d} AND (removed_in IS NULL OR removed_in > {version:d})"
-    return loaded(connection, head_of(connection), f"erased = '' AND {span}", past=True)
+    import numpy as np  # noqa: PLC0415 - see above
+
+    frame = loaded(connection, head_of(connection), f"erased = '' AND {span}")
+    live = np.full_like(frame.documents.removed, LIVE)
+    return replace(frame, documents=replace(frame.documents, removed=live))
 
 
 class EmptySnapshot:
@@ -301,10 +305,14 @@ class FileSnapshot:
         return kept
 
     def _candidate(self, row: Sequence[Any]) -> Candidate:
-        (_, passage_id, start, stop, read_start, read_stop, headings, lead, body, digest,
-         document, number, version, source, title, text, metadata, acl, published_at) = row[:19]  # fmt: skip
+        _, passage_id, start, stop, read_start, read_stop, headings, lead, body, digest = row[:10]
+        document, number, version, source, title, text, metadata, acl, published_at = row[10:19]
         url, fetched_at, expires, language, run, content = row[19:]
-        read = body if (start, stop) == (read_start, read_stop) else inflated(text)[read_start:read_stop]
+        read = (
+            body
+            if (start, stop) == (read_start, read_stop)
+            else inflated(text)[read_start:read_stop]
+        )
         acl_ = tuple(json.loads(acl)) if acl else ()
         return Candidate(
             hit=Hit(
@@ -344,7 +352,7 @@ class FileSnapshot:
 
 
 _CANDIDATE = (
-    "SELECT chunk.row, chunk.id, start, stop, read_start, read_stop, headings, lead, chunk.body,"
+    "SELECT chunk.row, chunk.id, start, stop, read_start, read_stop, headings, carried, chunk.body,"
     " chunk.digest, document.id, document.row, version, source, document.title,"
     " CASE WHEN start = read_start AND stop = read_stop THEN x'' ELSE text END,"
     " metadata, acl, published_at, url, fetched_at, expires, language, document.run, content"

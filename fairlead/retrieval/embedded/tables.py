@@ -98,6 +98,7 @@ CREATE TABLE chunk (
     read_stop INTEGER NOT NULL,
     headings TEXT NOT NULL,
     lead TEXT NOT NULL,
+    carried TEXT NOT NULL,
     body TEXT NOT NULL,
     digest BLOB NOT NULL,
     embedded BLOB NOT NULL,

@@ -70,11 +70,13 @@ def term_numbers(connection: sqlite3.Connection, stems: Collection[str]) -> dict
         some = wanted[at : at + 500]
         marks = ", ".join("?" * len(some))
         rows = connection.execute(f"SELECT stem, id FROM term WHERE stem IN ({marks})", some)
-        found.update({stem: number for stem, number in rows})
+        found.update(dict(rows))
     return found
 
 
-def unpacked(blobs: list[bytes]) -> "tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]":
+def unpacked(
+    blobs: list[bytes],
+) -> "tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]":
     """How many terms each blob holds, and all numbers and weights in order."""
     import numpy as np  # noqa: PLC0415 - see above
 

@@ -7,14 +7,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from fairlead.retrieval.embedded.database import CollectionFile, Transaction, index_version, set_state, state
+from fairlead.retrieval.embedded.database import (
+    CollectionFile,
+    Transaction,
+    index_version,
+    set_state,
+    state,
+)
 from fairlead.retrieval.embedded.matrix import quantized
 from fairlead.retrieval.filters import OWN_FIELDS, readings
 from fairlead.retrieval.pieces import Piece
 from fairlead.retrieval.records import Record
 from fairlead.retrieval.store import Entry, Origin, Tally, Vectors, other_embedder
 from fairlead.retrieval.texts import deflated
-from fairlead.retrieval.times import stamp
+from fairlead.retrieval.times import stamp, until
 
 
 def commit(
@@ -70,7 +76,9 @@ def renew(file: CollectionFile, ids: Collection[str], at: str) -> None:
         )
 
 
-def remember(file: CollectionFile, origins: Iterable[Origin], forgotten: Iterable[str] = ()) -> None:
+def remember(
+    file: CollectionFile, origins: Iterable[Origin], forgotten: Iterable[str] = ()
+) -> None:
     """What is known of sources that were read whole."""
     rows = [tuple(asdict(each).values()) for each in origins]
     with file.writing() as made:
@@ -160,7 +168,7 @@ def insert_document(made: Transaction, entry: Entry, number: int, version: str) 
             record.url,
             record.published_at,
             record.fetched_at,
-            record.fetched_at,
+            until(record.fetched_at) if record.fetched_at else stamp(datetime.now(UTC)),
             record.valid_until,
             record.language,
             json.dumps(dict(record.metadata), ensure_ascii=False),
@@ -209,8 +217,8 @@ def insert_chunks(
     for at, (piece, (tokens, blob)) in enumerate(zip(entry.pieces, terms, strict=True)):
         row = connection.execute(
             "INSERT INTO chunk (id, document, build, ordinal, kind, start, stop, read_start,"
-            " read_stop, headings, lead, body, digest, embedded, titled, tokens, terms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " read_stop, headings, lead, carried, body, digest, embedded, titled, tokens, terms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             _chunk(piece, document, build, tokens, blob),
         ).lastrowid
         if entry.entities:
@@ -235,7 +243,8 @@ def _chunk(
         chunk.read_start,
         chunk.read_end,
         json.dumps(chunk.headings, ensure_ascii=False),
-        chunk.lead,
+        json.dumps(chunk.lead),
+        piece.carried,
         piece.body,
         piece.digest,
         piece.embedded,

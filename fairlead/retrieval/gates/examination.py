@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from fairlead.guardrails import clean, find_pii, find_secrets, masked
+from fairlead.guardrails.pii import DEFAULT
 from fairlead.retrieval.filters import fits_kind
 from fairlead.retrieval.gates.language import language_of
 from fairlead.retrieval.gates.rules import Rules
@@ -163,7 +164,7 @@ class Examination:
         if policy == "off":
             return
         found = find_secrets(text)
-        likely = Counter(each.entity for each in found if each.certainty != "certain")
+        likely = Counter(each.entity for each in found if each.certainty == "likely")
         course.found("secret", "flagged", likely)
         certain = [each for each in found if each.certainty == "certain"]
         counts = Counter(each.entity for each in certain)
@@ -173,7 +174,8 @@ class Examination:
         guard, text = self._rules.guard, course.record.text
         if guard.pii == "off":
             return
-        found = find_pii(text, guard.pii_entities) if guard.pii_entities else find_pii(text)
+        everything = find_pii(text, guard.pii_entities or DEFAULT)
+        found = [each for each in everything if each.certainty != "example"]
         counts = Counter(each.entity for each in found)
         self._acted(course, "pii", "pii", guard.pii, counts, lambda: masked(text, found))
 

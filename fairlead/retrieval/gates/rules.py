@@ -16,7 +16,7 @@ from fairlead.settings import Collection, Guard
 class Rules:
     """Of one collection. `digest` changes whenever a document could come out differently."""
 
-    guard: Guard = Guard()
+    guard: Guard = field(default_factory=Guard)
     fields: Mapping[str, Kind] = field(default_factory=dict)
     schema: Mapping[str, Json] | None = None
     languages: tuple[str, ...] = ()
@@ -38,7 +38,14 @@ class Rules:
     @property
     def digest(self) -> str:
         said = self.guard.model_dump(mode="json", exclude={"duplicates", "near_duplicate"})
-        rest = (said, dict(self.fields), self.schema, self.languages, self.min_chars, self.max_chars)
+        rest = (
+            said,
+            dict(self.fields),
+            self.schema,
+            self.languages,
+            self.min_chars,
+            self.max_chars,
+        )
         return json.dumps(rest, sort_keys=True, default=str)
 
 
@@ -55,7 +62,8 @@ def _schema(given: Mapping[str, Json] | Path | None) -> Mapping[str, Json] | Non
             ) from error
     if found is not None:
         _check(found)
-    return found
+    schema: Mapping[str, Json] | None = found
+    return schema
 
 
 def _check(schema: object) -> None:

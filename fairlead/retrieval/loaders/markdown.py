@@ -1,6 +1,6 @@
 """Markdown, verbatim, with its front matter."""
 
-from fairlead.retrieval.chunks import first_heading
+from fairlead.retrieval.chunkers import first_heading
 from fairlead.retrieval.frontmatter import front_matter
 from fairlead.retrieval.loaders.decoding import decoded
 from fairlead.retrieval.loaders.loaded import Loaded, Malformed

@@ -1,4 +1,4 @@
-"""Which of the ranked passages are shown: each text once, not too many of one document, not alike."""
+"""Which of the ranked passages are shown: each text once, not too much alike."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,8 @@ def capped(
     if not per_document:
         return list(ranked)
     counts: Counter[str] = Counter()
-    first, rest = [], []
+    first: list[Ref] = []
+    rest: list[Ref] = []
     for ref in ranked:
         document = candidates[ref].hit.document_id
         counts[document] += 1

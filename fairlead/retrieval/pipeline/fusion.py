@@ -3,7 +3,7 @@
 Measured on six sets (mean nDCG@10): BM25 .540, vectors .505, reciprocal ranks .574, this .583.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 
 from fairlead.retrieval.store import Ref, Scores
 
@@ -25,17 +25,17 @@ def fused(
     lexical: Scores,
     dense: Scores,
     *,
-    has_vector: Callable[[Ref], bool],
+    without_vector: Collection[Ref],
     weight: float = DENSE_WEIGHT,
 ) -> dict[Ref, float]:
     """`weight` of the dense score and the rest of the lexical one; 0 where a side lacks the chunk.
 
-    A chunk whose vector is still pending keeps its lexical score at full weight.
+    A chunk `without_vector` keeps its lexical score at full weight.
     """
     by_words, by_vectors = scaled(lexical), scaled(dense)
     return {
         key: weight * by_vectors.get(key, 0.0) + (1 - weight) * by_words.get(key, 0.0)
-        if has_vector(key)
+        if key not in without_vector
         else by_words.get(key, 0.0)
         for key in {*by_words, *by_vectors}
     }

@@ -1,14 +1,14 @@
 """One search, stage by stage: each can be switched off, is a span, and says how long it took.
 
-    analyse    what the question says of itself; misspelt words mended
-    decompose  several questions in one
-    search     by words and by vectors, each question by itself
-    fuse       both rankings as one
-    expand     again with what the best passages say
-    rerank     what the question names; declared boosts; a cross-encoder
-    diversify  each text once, not too much alike
-    gate       how likely an answer is among them
-    pack       overlaps joined, within a budget of tokens
+analyse    what the question says of itself; misspelt words mended
+decompose  several questions in one
+search     by words and by vectors, each question by itself
+fuse       both rankings as one
+expand     again with what the best passages say
+rerank     what the question names; declared boosts; a cross-encoder
+diversify  each text once, not too much alike
+gate       how likely an answer is among them
+pack       overlaps joined, within a budget of tokens
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 from fairlead.errors import FairleadError
 from fairlead.protocols import Embedder, Reranker, Vocabulary
+from fairlead.retrieval.analysis import query_terms
+from fairlead.retrieval.chunkers import estimate_tokens
 from fairlead.retrieval.pipeline import diversity, packing
 from fairlead.retrieval.pipeline.boosts import Boosts
 from fairlead.retrieval.pipeline.clauses import clauses
@@ -51,9 +53,11 @@ class Parts:
 
     embedder: Embedder | None
     tracing: Tracing
-    stages: Stages = Stages()
-    boosts: Boosts = Boosts()
+    stages: Stages = field(default_factory=Stages)
+    boosts: Boosts = field(default_factory=Boosts)
     reranker: Reranker | None = None
+    linked: bool = False
+    """Whether the collection links passages by the entities in them."""
     advice: str = ""
     """A warning given where vectors are wanted but there is no embedder."""
 
@@ -77,7 +81,7 @@ class _Progress:
     warnings: list[str]
     timings: dict[str, float] = field(default_factory=dict)
     scores: dict[Ref, float] = field(default_factory=dict)
-    whole: Found = Found()
+    whole: Found = field(default_factory=Found)
     """The rankings of the whole question."""
     vector: "NDArray[float32] | None" = None
     candidates: dict[Ref, Candidate] = field(default_factory=dict)
@@ -206,7 +210,7 @@ class _Search:
         """Both rankings of one question, side by side."""
         mode, snapshot = self._query.mode, self._snapshot
         whole = text == self.progress.question.text
-        terms = self.progress.question.terms if whole else tuple(_terms(text))
+        terms = self.progress.question.terms if whole else tuple(query_terms(text))
         n = max(CANDIDATES, 2 * self._query.k)
         by_words = mode != "dense" or vector is None or not snapshot.vectors
         name, attributes = names.database(
@@ -281,9 +285,7 @@ class _Search:
         best = self._ranked()[:_JUDGED]
         await self._fetch(best)
         texts = [f"{progress.candidates[r].title} {progress.candidates[r].body}" for r in best]
-        found = await signals(
-            self._snapshot, progress.question.terms, texts, progress.whole.dense
-        )
+        found = await signals(self._snapshot, progress.question.terms, texts, progress.whole.dense)
         return confidence(found, Scale.parsed(self._snapshot.facts.get(FACT, "")))
 
     async def _packed(self, ranked: Sequence[Ref]) -> tuple[Hit, ...]:
@@ -346,3 +348,15 @@ class _Search:
             finally:
                 spent = self.progress.timings.get(stage, 0.0) + _ms(began)
                 self.progress.timings[stage] = round(spent, 3)
+
+
+async def _nothing() -> Scores:
+    return {}
+
+
+def _embedded(embedder: Embedder, texts: Sequence[str]) -> "NDArray[float32]":
+    return embedder.embed(list(texts))
+
+
+def _ms(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)

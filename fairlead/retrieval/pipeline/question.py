@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fairlead.retrieval.analysis import query_terms
-from fairlead.retrieval.filters import Filter, Kind, parsed_filters
 from fairlead.retrieval.entities import named
+from fairlead.retrieval.filters import Filter, Kind, parsed_filters
 from fairlead.retrieval.pipeline.mentions import Mentions
 
 _STATED: Final = re.compile(r'(?<![\w:/])([A-Za-z_]\w*):("[^"\n]{1,100}"|[^\s"?,;]{1,100})')
