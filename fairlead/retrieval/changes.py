@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fairlead.retrieval.analysis import split_identifiers
-from fairlead.retrieval.chunks import CHUNKER, Chunk, chunk
+from fairlead.retrieval.chunkers import Chunk, Markup, open_chunker
 from fairlead.retrieval.collection import CollectionFile, index_version
 from fairlead.retrieval.records import Record, stamp
 
+_CHUNKER = open_chunker("recursive")
 _HEADER_FROM = 400
 """Characters of a passage from which its heading is embedded with it: a header longer than its
 passage drowns it."""
@@ -49,10 +50,7 @@ class Changes:
             if connection is not None:
                 changed = [pair for pair in changed if not _stored(connection, *pair)]
         self.tally.documents["unchanged"] += len(records) - len(changed)
-        prepared = [
-            (each, digest, chunk(each.text, self._count, start=each.body, markdown=each.markdown))
-            for each, digest in changed
-        ]
+        prepared = [(each, digest, _chunks(each, self._count)) for each, digest in changed]
         if not prepared:
             return
         tally = Tally()
@@ -186,6 +184,13 @@ def embedded_text(title: str, headings: Sequence[str], body: str) -> str:
     return f"{heading}\n{body}"
 
 
+def _chunks(record: Record, count: Callable[[str], int]) -> Sequence[Chunk]:
+    markup: Markup = "markdown" if record.markdown else "plain"
+    return _CHUNKER.chunk(
+        record.text, start=record.body, markup=markup, count=count, source=record.source
+    )
+
+
 def _chunk_row(
     record: Record,
     each: Chunk,
@@ -197,7 +202,7 @@ def _chunk_row(
     body = record.text[each.start : each.end]
     identifiers = split_identifiers(body)
     return (
-        "p" + _sha(*place, str(ordinal), CHUNKER, body).hex()[:20],
+        "p" + _sha(*place, str(ordinal), _CHUNKER.identity, body).hex()[:20],
         document,
         ordinal,
         each.start,
@@ -232,7 +237,7 @@ def _sha(*parts: str) -> bytes:
 
 
 def _digest(record: Record, expires: str) -> str:
-    return record.digest(CHUNKER, expires)
+    return record.digest(_CHUNKER.identity, expires)
 
 
 def _stored(connection: sqlite3.Connection, record: Record, digest: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fairlead.errors import FairleadError, InputError
 from fairlead.protocols import Embedder
 from fairlead.retrieval.changes import Changes
-from fairlead.retrieval.chunks import estimate_tokens
+from fairlead.retrieval.chunkers import estimate_tokens
 from fairlead.retrieval.collection import CollectionFile, index_version, shown_version
 from fairlead.retrieval.records import Record, Reject
 from fairlead.retrieval.sources import Source, Sources

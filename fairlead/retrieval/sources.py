@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from fairlead.errors import InputError
-from fairlead.retrieval.chunks import first_heading
+from fairlead.retrieval.chunkers import first_heading
 from fairlead.retrieval.frontmatter import FrontMatter, front_matter
 from fairlead.retrieval.records import (
     Malformed,
