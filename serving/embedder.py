@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.errors import SettingsError, Unavailable
 from fairlead.protocols import Embedder
+from fairlead.serving.token_counts import TokenCounts
 
 if TYPE_CHECKING:  # 0.5 s to import together; `load` does it
     from numpy import float32
@@ -46,7 +47,7 @@ class LocalEmbedder:
         self._path = model
         self._lock = threading.Lock()
         self._loaded: tuple[InferenceSession, Tokenizer] | None = None
-        self._tokenizer: Tokenizer | None = None
+        self._counts: TokenCounts | None = None
         self._queries: OrderedDict[str, NDArray[float32]] = OrderedDict()
 
     def load(self) -> None:
@@ -79,7 +80,7 @@ class LocalEmbedder:
 
     def count_tokens(self, text: str) -> int:
         """WordPiece tokens without the two that frame a text. Loads the vocabulary only."""
-        return len(self._pieces().encode(text, add_special_tokens=False).ids)
+        return self._counter().count(text)
 
     def knows(self, word: str) -> bool:
         """Whether the word is one piece of the vocabulary (30,522 frequent ones)."""
@@ -105,12 +106,12 @@ class LocalEmbedder:
                     self._loaded = _open_model(self._path or model_path()), _tokenizer(_TOKENS)
         return self._loaded
 
-    def _pieces(self) -> "Tokenizer":
-        if self._tokenizer is None:
+    def _counter(self) -> TokenCounts:
+        if self._counts is None:
             with self._lock:
-                if self._tokenizer is None:
-                    self._tokenizer = _tokenizer(None)
-        return self._tokenizer
+                if self._counts is None:
+                    self._counts = TokenCounts(_tokenizer(None))
+        return self._counts
 
 
 class LangChainEmbedder:
