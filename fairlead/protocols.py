@@ -99,17 +99,36 @@ class Embedder(Protocol):
 
     @property
     def identity(self) -> str:
-        """Name, revision and dimension: vectors of two identities are never compared."""
+        """All that decides whether two vectors compare; those of two identities never do.
+
+        Name, revision, dimension, and the prefixes if there are any. May ask a server for the
+        dimension, the first time, and raise as `embed` does.
+        """
         ...
 
     @property
     def dimension(self) -> int: ...
 
-    def embed(self, texts: Sequence[str]) -> "NDArray[float32]":
-        """Shape (len(texts), dimension), float32, rows of length 1. Blocks: call in a thread."""
+    def embed(self, texts: Sequence[str], *, query: bool = False) -> "NDArray[float32]":
+        """Shape (len(texts), dimension), float32, rows of length 1. Blocks: call in a thread.
+
+        `query`: the texts are questions, which some models want to be told apart from documents.
+        """
         ...
 
-    def count_tokens(self, text: str) -> int: ...
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the text has, at least about."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An embedder that is told what its calls cost."""
+
+    @property
+    def last_tokens(self) -> int:
+        """Tokens of the calling thread's last `embed`; 0 where nobody counted them."""
+        ...
 
 
 @runtime_checkable

@@ -11,7 +11,8 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,8 +21,9 @@ from fairlead.errors import SettingsError
 from fairlead.schema import Effect, Json, Name, Personal
 
 FILE_NAME = "fairlead.toml"
-_NOT_YET = {"models", "routes", "agents"}
+_NOT_YET = {"routes", "agents"}
 """Sections of the documented format that this version does not act on, and therefore refuses."""
+_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 
 
 class _Section(BaseModel):
@@ -40,6 +42,40 @@ class ModelSettings(_Section):
 
     provider: str = Field(default="embedded", pattern=r"^(embedded|langchain:[\w.]+:\w+)$")
     """`embedded`, or `langchain:MODULE:CLASS` for any LangChain chat model."""
+    options: Mapping[str, Json] = Field(default_factory=dict)
+    """Keyword arguments for the LangChain class."""
+
+
+class Secret(_Section):
+    """Where a secret is found; never the secret itself."""
+
+    env: str = Field(pattern=r"^[A-Za-z_]\w*$")
+    """Name of the environment variable that holds it."""
+
+
+class ServedModel(_Section):
+    """A model behind an OpenAI-compatible server; other settings refer to it by its name here."""
+
+    provider: Literal["vllm"]
+    """`vllm` stands for every server with OpenAI's API."""
+    url: str = Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
+    """Up to and with `/v1`."""
+    name: str = Field(min_length=1)
+    """As the server knows it."""
+    api_key: Secret | None = None
+
+
+class Embedding(_Section):
+    """What an embedder other than the default one is told."""
+
+    query_prefix: str = ""
+    document_prefix: str = ""
+    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    """Asked of a server whose model can shorten its vectors."""
+    revision: str = ""
+    """A label of the weights: another one means that vectors no longer compare."""
+    batch: Annotated[int, Field(ge=1, le=2048)] = 32
+    """Texts of one request."""
     options: Mapping[str, Json] = Field(default_factory=dict)
     """Keyword arguments for the LangChain class."""
 
@@ -82,7 +118,10 @@ class Retrieval(_Section):
     """How documents are found."""
 
     store: Literal["embedded", "weaviate"] = "embedded"
-    embedder: str = Field(default="default", pattern=r"^(default|none|langchain:[\w.]+:\w+)$")
+    embedder: str = Field(
+        default="default", pattern=rf"^(default|none|vllm:{_NAME}|langchain:[\w.]+:\w+)$"
+    )
+    embedding: Embedding = Embedding()
     k: Annotated[int, Field(ge=1, le=100)] = 8
     context_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2000
     stages: Stages = Stages()
@@ -142,12 +181,6 @@ class Guard(_Section):
     duplicates: Literal["off", "flag", "block"] = "flag"
     near_duplicate: Annotated[float, Field(ge=0.5, le=1)] = 0.9
     """Share of five-word runs in common from which two documents are nearly the same."""
-
-
-class Secret(_Section):
-    """Where a secret is found; never the secret itself."""
-
-    env: str
 
 
 class Weaviate(_Section):
@@ -217,6 +250,7 @@ class Settings(_Section):
     schema_: Annotated[Literal[1], Field(alias="schema")] = 1
     storage: Storage = Storage()
     model: ModelSettings = ModelSettings()
+    models: Mapping[Name, ServedModel] = Field(default_factory=dict)
     retrieval: Retrieval = Retrieval()
     collections: Mapping[Name, Collection] = Field(default_factory=dict)
     weaviate: Weaviate = Weaviate()
@@ -322,20 +356,25 @@ def _complaint(error: ErrorDetails, origins: Mapping[str, str]) -> SettingsError
 
 def _known(location: tuple[int | str, ...]) -> list[str]:
     """The names that could have stood where the unknown one stands; else every name."""
-    model: type[BaseModel] = Settings
-    path: list[str] = []
-    for part in location[:-1]:
-        field = model.model_fields.get(str(part))
-        kind = field.annotation if field else None
-        path.append(str(part))
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            model = kind
-        elif path == ["tools", "declare"]:
-            continue
-        else:
-            model = Declaration if path[:2] == ["tools", "declare"] else Collection
-    beside = [".".join([*path, f.alias or n]) for n, f in model.model_fields.items()]
+    path = [str(part) for part in location[:-1]]
+    kind: Any = Settings
+    for part in path:
+        kind = _below(kind, part)
+    fields = kind.model_fields if _is_section(kind) else {}
+    beside = [".".join([*path, field.alias or name]) for name, field in fields.items()]
     return beside + [name for name, _ in flatten(Settings()) if name not in beside]
+
+
+def _below(kind: Any, part: str) -> Any:
+    """The type of what stands under one name of a section, or of a table of them."""
+    if not _is_section(kind):  # Mapping[Name, Section]
+        return get_args(kind)[1]
+    inner = kind.model_fields[part].annotation
+    return get_args(inner)[0] if isinstance(inner, UnionType) else inner  # Section | None
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _lay(

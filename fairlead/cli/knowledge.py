@@ -242,7 +242,7 @@ async def _library(given: "Settings", *, reading: bool = True) -> "AsyncIterator
     from fairlead.retrieval import Library
     from fairlead.serving import open_embedder
 
-    embedder = open_embedder(given.retrieval.embedder) if reading else None
+    embedder = open_embedder(given) if reading else None
     library = Library(given.storage.path / "knowledge", embedder, given)
     try:
         yield library

@@ -18,7 +18,7 @@ def check_embedder(settings: "Settings") -> Iterator[Check]:
     from fairlead.serving import missing_weights, open_embedder
 
     wanted = settings.retrieval.embedder
-    embedder = open_embedder(wanted)
+    embedder = open_embedder(settings)
     if embedder is None:
         missing = missing_weights() if wanted == "default" else ""
         what, _, fix = missing.partition(": ")

@@ -38,7 +38,7 @@ async def test_a_failing_embedder_leaves_searchable_text(tmp_path: Path, docs: P
     class Failing:
         identity, dimension = "failing", 4
 
-        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
             raise Unavailable("the embedding service is down", hint="Start it.")
 
         def count_tokens(self, text: str) -> int:

@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairlead.serving import token_counts
-from fairlead.serving.embedder import _tokenizer
+from fairlead.serving.minilm import _tokenizer
 from fairlead.serving.token_counts import TokenCounts
 
 TOKENIZER = _tokenizer(None)
