@@ -22,7 +22,7 @@ DEFAULT: Final[tuple[Personal, ...]] = ("email", "card", "iban", "ip", "ssn", "p
 
 _Check: TypeAlias = Callable[[str, int, int], Iterator[Sensitive]]
 _RULES: Final[tuple[tuple[Personal, str, str, _Check], ...]] = (
-    ("email", "[^ ]@[A-Za-z0-9]", hosts.EMAIL, hosts.emails),
+    ("email", "[^ ]@[^ ]", hosts.EMAIL, hosts.emails),
     ("card", identifiers.CARD, identifiers.CARD, identifiers.cards),
     ("iban", identifiers.IBAN, identifiers.IBAN, identifiers.ibans),
     ("ip", hosts.IPV4, hosts.IPV4, hosts.addresses),

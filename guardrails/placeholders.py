@@ -23,16 +23,18 @@ _EXAMPLE: Final = (
     r"|0000000|fake|foobar|lorem|here$|^(?:my|some|the|an?|test|demo|foo|new|old|user|enter)[_\-]"
 )
 _GUESS: Final = (
-    r"(?:my|the|super|top|very|new|old|test|user|db|database|root|admin|default|a|some|strong|plain)*"
+    r"(?:my|the|super|top|very|new|old|test|user|db|database|root|admin|default|a|some|strong)*"
     r"(?:passwords?|passwd|passw|pass|pwd|secrets?|letmein|qwerty|admin|root|test|demo|hunter|token"
     r"|guest|welcome|changeme|abc|abcdef|foo|bar|baz|key|apikey|string|value|text|none|null|true"
     r"|false|undefined|securestring|credentials?|user|username|default|required|optional)*"
 )
 _NAME: Final = r"[A-Za-z_][A-Za-z_\-]*(?:[.:]{1,2}[A-Za-z_][A-Za-z0-9_]*)*[.:]?"
-_CODE: Final = r"[()\[\]{}<>]|^(?:[a-z]+://|\.{0,2}/|[A-Za-z]:\\|~/|--?[a-z])|::|->|=>|&&|\\\\|==|//|^[A-Za-z_]+=[A-Za-z]"
+_CODE: Final = (
+    r"[()\[\]{}<>]|::|->|=>|&&|\\\\|==|//|^[A-Za-z_]+=[A-Za-z]"
+    r"|^(?:[a-z]+:/|\.{0,2}/|[A-Za-z]:\\|~/|--?[a-z])"
+)
 _KEY: Final = r"[A-Za-z0-9+/=_.~\-]{16,}"
 _leet: Final = str.maketrans("013457@$!", "oieastasi")
-_STEPS: Final = (0, 1)
 
 
 def is_placeholder(token: str) -> bool:
@@ -75,7 +77,7 @@ def entropy(value: str) -> float:
 
 def _monotonous(value: str) -> bool:
     """Whether half of the characters repeat the one before or count on from it."""
-    steps = sum(ord(b) - ord(a) in _STEPS for a, b in pairwise(value))
+    steps = sum(ord(b) - ord(a) in (0, 1) for a, b in pairwise(value))
     return 2 * steps >= len(value)
 
 

@@ -6,7 +6,7 @@ personal data, secrets, or whether what the text says is true or meant well.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,11 +22,12 @@ _marker: Final = re.compile(r"\n\[cut: \d+ of \d+ characters\]\Z")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cleaned:
-    """A text after the guard. `removed` are the code points of the original that were taken out."""
+    """A text after the guard. `removed` are the code points of the original that were taken out,
+    in rising order; an array, where there are any."""
 
     text: str
     findings: tuple[Finding, ...] = ()
-    removed: tuple[int, ...] = ()
+    removed: Sequence[int] = ()
 
 
 def clean(text: str) -> Cleaned:
@@ -37,7 +38,7 @@ def clean(text: str) -> Cleaned:
     """
     if text.isascii() and not instructions.scanner().rules(text.lower()):
         return Cleaned(text=text, findings=_truncation(text))
-    gone = hygiene.hidden(text) if instructions.scanner().hides(text) else []
+    gone: Sequence[int] = hygiene.hidden(text) if instructions.scanner().hides(text) else ()
     visible = hygiene.without(text, gone)
     whole, overwritten = tokens.broken(visible)
     origin = _Original(gone)
@@ -47,7 +48,7 @@ def clean(text: str) -> Cleaned:
         *limited("instruction_like", origin.spans(_instructed(whole)), len(text)),
         *_truncation(text),
     )
-    return Cleaned(text=whole, findings=findings, removed=tuple(gone))
+    return Cleaned(text=whole, findings=findings, removed=gone or ())
 
 
 def cut(text: str, limit: int) -> str:
@@ -60,18 +61,20 @@ def cut(text: str, limit: int) -> str:
 class _Original:
     """From places in the visible text to places in the text as given."""
 
-    def __init__(self, gone: list[int]) -> None:
-        self._before = [at - count for count, at in enumerate(gone)]
+    def __init__(self, gone: Sequence[int]) -> None:
+        self._gone = gone
 
     def spans(self, spans: Iterable[Span]) -> Iterator[Span]:
         for start, end, detail in spans:
             yield self._place(start), self._place(end - 1) + 1, detail
 
     def _place(self, at: int) -> int:
-        return at + bisect_right(self._before, at)
+        """`at`, moved by the characters that are gone before it."""
+        gone = self._gone
+        return at + bisect_right(range(len(gone)), at, key=lambda count: gone[count] - count)
 
 
-def _hidden(text: str, gone: list[int]) -> Iterator[Span]:
+def _hidden(text: str, gone: Sequence[int]) -> Iterator[Span]:
     for start, end in hygiene.runs(gone):
         yield start, end, tokens.broken(hygiene.described(text[start:end]))[0]
 
