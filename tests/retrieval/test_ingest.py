@@ -199,23 +199,23 @@ async def test_rejects_say_why(plain: Library, tmp_path: Path) -> None:
     (folder / "bare.md").write_text("---\ntitle: x\n---\n", encoding="utf-8")
     (folder / "binary.txt").write_bytes(b"a\0b")
     (folder / "latin.txt").write_bytes("Größe".encode("latin-1"))
-    (folder / "page.html").write_text("<p>", encoding="utf-8")
+    (folder / "page.html").write_text("<p hidden>x", encoding="utf-8")
     (folder / "image.png").write_bytes(b"png")
     (folder / "far.md").symlink_to(tmp_path / "secret.md")
     os.mkfifo(folder / "pipe.md")
     (tmp_path / "secret.md").write_text("secret", encoding="utf-8")
     missing, image = tmp_path / "none", folder / "image.png"
-    given: list[str | Path | Document] = [folder, missing, image, "https://example.com/a"]
+    given: list[str | Path | Document] = [folder, missing, image, "http://10.0.0.1/a"]
     report = await plain.ingest(given, tenant="acme")
     assert report.documents["added"] == 1
     why = reasons(report)
     assert why["mixed/empty.md"] == "is empty"
     assert why["mixed/bare.md"] == "has no text below its front matter"
     assert "NUL" in why["mixed/binary.txt"] and "UTF-8" in why["mixed/latin.txt"]
-    assert "not read by this version" in why["mixed/page.html"]
+    assert why["mixed/page.html"] == "has no visible text"
     assert "outside" in why["mixed/far.md"] and "regular" in why["mixed/pipe.md"]
     assert "no such" in why[str(missing)] and "unknown type" in why["image.png"]
-    assert "web pages" in why["https://example.com/a"]
+    assert "which is not public" in why["http://10.0.0.1/a"]
     assert "mixed/.git/x.md" not in why and "mixed/image.png" not in why
 
 

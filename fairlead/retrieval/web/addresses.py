@@ -89,7 +89,7 @@ def target(url: str, allow_hosts: Sequence[str]) -> Target:
     if "@" in parts.netloc:
         raise Malformed("carries a user name or password; addresses with one are not fetched")
     scheme = parts.scheme.lower()
-    host = _host(host)
+    host = _host(host, bracketed="[" in parts.netloc)
     port = PORTS[scheme] if port is None else port
     named = {host, f"{host}:{port}"} if port in PORTS.values() else {f"{host}:{port}"}
     trusted = not named.isdisjoint(_plain(each) for each in allow_hosts)
@@ -140,7 +140,7 @@ def permitted(address: str, *, trusted: bool) -> bool:
         return False
     if _within(parsed, _INSIDE):
         return trusted
-    return parsed.is_global and not parsed.is_multicast
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 
 
 def resolved(host: str, port: int) -> list[str]:
@@ -153,9 +153,9 @@ def _within(address: _Address, networks: Sequence[_Network]) -> bool:
     return any(address.version == each.version and address in each for each in networks)
 
 
-def _host(said: str) -> str:
+def _host(said: str, *, bracketed: bool) -> str:
     """A host in its one spelling. Raises `Malformed` for numbers that only some would read."""
-    if ":" in said:
+    if bracketed:
         try:
             return str(ipaddress.IPv6Address(said))
         except ValueError:

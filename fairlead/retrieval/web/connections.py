@@ -5,12 +5,14 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from typing_extensions import Buffer
 
 from fairlead.retrieval.web.addresses import Target
+
+_Done = TypeVar("_Done")
 
 _CHUNK: Final = 2**16
 
@@ -34,19 +36,26 @@ class Deadline:
         """Seconds until the end, at most; may be negative."""
         return self._end - time.monotonic()
 
-    def wait(self) -> float:
-        """Seconds that the next read may take. Raises `Late` when none are left."""
+    def within(self, work: Callable[[float], _Done]) -> _Done:
+        """What `work` does in the seconds it is given.
+
+        Raises `Late` when the time for all is over, `TimeoutError` when only its own is.
+        """
         left = self.left()
-        if left <= 0:
-            raise Late("took too long")
-        return min(left, self._each)
+        if left > 0:
+            try:
+                return work(min(left, self._each))
+            except TimeoutError:
+                if self.left() > 0:
+                    raise
+        raise Late("took too long")
 
 
 class PinnedConnection(http.client.HTTPConnection):
     """To one of the given addresses, whatever the host's name resolves to meanwhile.
 
     For https the certificate must be the host's. No proxy, cookie or credential of the environment
-    is used.
+    is used. `release` ends it; `close` leaves what was not read yet.
     """
 
     def __init__(
@@ -60,23 +69,38 @@ class PinnedConnection(http.client.HTTPConnection):
         self._addresses = addresses
         self._deadline = deadline
         self._context = context if wanted.scheme == "https" else None
+        self._plain: socket.socket | None = None
 
     def connect(self) -> None:
         """Tries the addresses in order. Raises `OSError` when none answers."""
         for number, address in enumerate(self._addresses, start=1):
             try:
-                plain = socket.create_connection((address, self.port), self._deadline.wait())
+                self._plain = self._deadline.within(
+                    lambda seconds, at=address: socket.create_connection((at, self.port), seconds)
+                )
                 break
             except Late:
                 raise
             except OSError:
                 if number == len(self._addresses):
                     raise
+        plain = self._plain
+        assert plain, "an address at least was tried"
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._context is not None:
-            plain.settimeout(self._deadline.wait())
-            plain = self._context.wrap_socket(plain, server_hostname=self.host)
+            self._plain = plain = self._deadline.within(self._secured)
         self.sock = _Timed(plain, self._deadline)
+
+    def release(self) -> None:
+        """Closes the connection for good."""
+        self.close()
+        if self._plain is not None:
+            self._plain.close()
+
+    def _secured(self, seconds: float) -> socket.socket:
+        assert self._plain and self._context, "connected, and https"
+        self._plain.settimeout(seconds)
+        return self._context.wrap_socket(self._plain, server_hostname=self.host)
 
 
 class _Timed:
@@ -87,14 +111,17 @@ class _Timed:
         self._deadline = deadline
 
     def sendall(self, data: bytes) -> None:
-        self._plain.settimeout(self._deadline.wait())
-        self._plain.sendall(data)
+        def send(seconds: float) -> None:
+            self._plain.settimeout(seconds)
+            self._plain.sendall(data)
+
+        self._deadline.within(send)
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._plain, self._deadline), _CHUNK)
 
     def close(self) -> None:
-        self._plain.close()
+        """Nothing yet: `http.client` closes before the body was read."""
 
 
 class _Reader(io.RawIOBase):
@@ -106,5 +133,8 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer) -> int:
-        self._plain.settimeout(self._deadline.wait())
-        return self._plain.recv_into(buffer)
+        def receive(seconds: float) -> int:
+            self._plain.settimeout(seconds)
+            return self._plain.recv_into(buffer)
+
+        return self._deadline.within(receive)

@@ -164,7 +164,7 @@ class Fetcher:
             said = type(error).__name__
             raise Malformed(f"cannot be fetched: the answer is no HTTP ({said})") from None
         finally:
-            connection.close()
+            connection.release()
 
 
 def _conditions(validators: Validators) -> dict[str, str]:

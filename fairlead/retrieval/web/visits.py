@@ -63,10 +63,9 @@ class Site:
         try:
             page = self._fetcher.fetch(url, self._known(url))
             found = sitemap(page, self._limit)
-        except Gone as error:
-            yield Visit(url=url, origin=url, reason=str(error), gone=True)
         except Malformed as error:
-            yield Visit(url=url, origin=url, reason=str(error))
+            gone = isinstance(error, Gone)
+            yield Visit(url=url, origin=url, reason=str(error), gone=gone)
         else:
             if found is None:
                 yield Visit(url=url, origin=url, page=page)
@@ -75,8 +74,8 @@ class Site:
 
     def _listed(self, root: str, first: Sitemap) -> Iterator[Visit]:
         """The pages of a sitemap, or of the sitemaps in an index, which come first of all."""
-        urls, failed = self._gathered(first)
-        for url, reason in failed:
+        urls, failed = self._gathered(root, first)
+        for url, reason in failed.items():
             yield Visit(url=url, origin=root, reason=reason)
         own = [url for url in urls if self._belongs(url, root)]
         if others := len(urls) - len(own):
@@ -88,29 +87,37 @@ class Site:
         elif not failed:
             self.complete.append(root)
         for url in own[: self._most]:
-            yield from self._page(url, f"{root}/{url}")
+            yield from self._page(root, url)
 
-    def _gathered(self, first: Sitemap) -> tuple[list[str], list[tuple[str, str]]]:
+    def _gathered(self, root: str, first: Sitemap) -> tuple[list[str], dict[str, str]]:
         """The URLs that sitemaps list, and the sitemaps that cannot be read with their reasons."""
         urls: dict[str, None] = {}
-        failed: list[tuple[str, str]] = []
+        failed: dict[str, str] = {}
+        known = {root}
         waiting = [first]
-        read = 0
         while waiting:
             found = waiting.pop(0)
             if not found.index:
                 urls |= dict.fromkeys(found.urls)
                 continue
-            for url in found.urls[: max(0, _MAPS - read)]:
-                read += 1
+            for url in found.urls:
+                if url in known:
+                    continue
+                known.add(url)
                 try:
-                    inner = sitemap(self._fetcher.fetch(url), self._limit)
-                    if inner is None:
-                        raise Malformed("is no sitemap")
-                    waiting.append(inner)
+                    waiting.append(self._part(url, len(known)))
                 except Malformed as error:
-                    failed.append((url, str(error)))
+                    failed[url] = str(error)
         return list(urls), failed
+
+    def _part(self, url: str, number: int) -> Sitemap:
+        """A sitemap that an index lists."""
+        if number > _MAPS:
+            raise Malformed(f"is one sitemap too many: {_MAPS} are read")
+        found = sitemap(self._fetcher.fetch(url), self._limit)
+        if found is None:
+            raise Malformed("is no sitemap")
+        return found
 
     def _belongs(self, url: str, root: str) -> bool:
         """Whether a listed page is of the sitemap's own host, or of one that is allowed."""
@@ -120,15 +127,15 @@ class Site:
             return True  # it is visited, and refused with its reason
         return page.trusted or page.host == target(root, self._allow_hosts).host
 
-    def _page(self, url: str, origin: str) -> Iterator[Visit]:
+    def _page(self, root: str, listed: str) -> Iterator[Visit]:
+        url = listed
         try:
-            url = target(url, self._allow_hosts).url
+            url = target(listed, self._allow_hosts).url
             if url in self._visited:
                 return
             self._visited.add(url)
             page = self._fetcher.fetch(url, self._known(url))
-            yield Visit(url=url, origin=origin, page=page)
-        except Gone as error:
-            yield Visit(url=url, origin=origin, reason=str(error), gone=True)
+            yield Visit(url=url, origin=f"{root}/{url}", page=page)
         except Malformed as error:
-            yield Visit(url=url, origin=origin, reason=str(error))
+            gone = isinstance(error, Gone)
+            yield Visit(url=url, origin=f"{root}/{url}", reason=str(error), gone=gone)
