@@ -7,7 +7,8 @@ from fairlead.errors import SettingsError
 from fairlead.protocols import Embedder
 from fairlead.serving.langchain import LangChainEmbedder, langchain_class
 from fairlead.serving.minilm import LocalEmbedder, missing_weights
-from fairlead.settings import Embedding, Secret, Settings
+from fairlead.sections import Embedding, Secret
+from fairlead.settings import Settings
 
 if TYPE_CHECKING:
     from fairlead.serving.served import ServedEmbedder

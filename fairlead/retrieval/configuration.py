@@ -9,7 +9,8 @@ from fairlead.retrieval.entities import Extractor, open_extractor
 from fairlead.retrieval.filters import Kind
 from fairlead.retrieval.gates import Rules
 from fairlead.retrieval.pipeline.boosts import Boosts
-from fairlead.settings import Collection, Settings
+from fairlead.sections import Collection
+from fairlead.settings import Settings
 
 
 class Configured:

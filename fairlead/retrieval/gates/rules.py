@@ -9,7 +9,7 @@ from typing import Any
 from fairlead.errors import SettingsError
 from fairlead.retrieval.filters import Kind
 from fairlead.schema import Json
-from fairlead.settings import Collection, Guard
+from fairlead.sections import Collection, Guard
 
 
 @dataclass(frozen=True, kw_only=True)

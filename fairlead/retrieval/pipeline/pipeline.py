@@ -32,7 +32,7 @@ from fairlead.retrieval.pipeline.question import Question
 from fairlead.retrieval.pipeline.spelling import mended
 from fairlead.retrieval.store import Candidate, Index, Ref, Scores, Snapshot
 from fairlead.schema import Hit, SearchMode, SearchResult
-from fairlead.settings import Stages
+from fairlead.sections import Stages
 from fairlead.tracing import Tracing, names
 
 if TYPE_CHECKING:  # 60 ms to import
