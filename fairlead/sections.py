@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fairlead.schema import Effect, Json, Name, Personal
+from fairlead.schema import Effect, Json, Personal
 
 _NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from fairlead.errors import SettingsError
 from fairlead.protocols import Embedder
+from fairlead.sections import Embedding, Secret
 from fairlead.serving.langchain import LangChainEmbedder, langchain_class
 from fairlead.serving.minilm import LocalEmbedder, missing_weights
-from fairlead.sections import Embedding, Secret
 from fairlead.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from fairlead.retrieval.gates import Duplicates, Examination, Held, Passed, Rule
 from fairlead.retrieval.gates.duplicates import Keys
 from fairlead.retrieval.pieces import Piece, Place, chunked, pieces
 from fairlead.retrieval.records import Record, Reject
-from fairlead.retrieval.store import Entry, Index, Quarantined, Tally, Vectors
+from fairlead.retrieval.store import Index
+from fairlead.retrieval.stored import Entry, Quarantined, Tally, Vectors
 from fairlead.retrieval.times import stamp
 from fairlead.schema import Json
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from fairlead.protocols import Embedder
 from fairlead.retrieval.pipeline.confidence import FACT, PROBES, first_sentence, measured_scale
-from fairlead.retrieval.store import Index, Scope
+from fairlead.retrieval.store import Index
+from fairlead.retrieval.stored import Scope
 from fairlead.schema import Principal
 
 _SAMPLED = 48

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fairlead.errors import InputError
-from fairlead.retrieval.store import Archived, Index
+from fairlead.retrieval.store import Index
+from fairlead.retrieval.stored import Archived
 from fairlead.retrieval.vectors import Progress
 
 _VECTORS = 256

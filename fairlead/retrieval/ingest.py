@@ -16,7 +16,8 @@ from fairlead.retrieval.given import ENDINGS, Entry
 from fairlead.retrieval.rebuild import rebuilt
 from fairlead.retrieval.records import Earlier, Record, Reject, Unchanged, Validators
 from fairlead.retrieval.sources import Source, Sources
-from fairlead.retrieval.store import AuditRow, Index, Origin, Spec, Store
+from fairlead.retrieval.store import Index, Store
+from fairlead.retrieval.stored import AuditRow, Origin, Spec
 from fairlead.retrieval.times import stamp, until
 from fairlead.retrieval.vectors import Progress, embed_pending
 from fairlead.schema import IngestReport

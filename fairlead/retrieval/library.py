@@ -15,7 +15,8 @@ from fairlead.retrieval.configuration import Configured
 from fairlead.retrieval.ingest import Ingest, Order
 from fairlead.retrieval.searches import Searches
 from fairlead.retrieval.sources import Source
-from fairlead.retrieval.store import Index, Integrity, Store, StoredDocument, other_embedder
+from fairlead.retrieval.store import Index, Store, other_embedder
+from fairlead.retrieval.stored import Integrity, StoredDocument
 from fairlead.retrieval.stores import open_store
 from fairlead.retrieval.times import until
 from fairlead.retrieval.upkeep import Upkeep

@@ -11,7 +11,8 @@ from fairlead.protocols import Embedder
 from fairlead.retrieval.chunkers import Chunker, estimate_tokens
 from fairlead.retrieval.entities import Extractor
 from fairlead.retrieval.pieces import Place, chunked, pieces
-from fairlead.retrieval.store import Archived, Entry, Index, Spec
+from fairlead.retrieval.store import Index
+from fairlead.retrieval.stored import Archived, Entry, Spec
 from fairlead.retrieval.vectors import Progress
 
 _DOCUMENTS = 32

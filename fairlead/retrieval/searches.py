@@ -16,7 +16,8 @@ from fairlead.retrieval.configuration import Configured
 from fairlead.retrieval.filters import parsed_filters
 from fairlead.retrieval.pipeline.pipeline import Parts, Pipeline, Query
 from fairlead.retrieval.pipeline.question import understood
-from fairlead.retrieval.store import Index, Scope, Snapshot, Store
+from fairlead.retrieval.store import Index, Snapshot, Store
+from fairlead.retrieval.stored import Scope
 from fairlead.retrieval.times import seconds
 from fairlead.schema import QUESTION_LIMIT, Hit, Json, Principal, SearchMode, SearchResult
 from fairlead.settings import Settings

@@ -15,15 +15,8 @@ from fairlead.retrieval.configuration import Configured
 from fairlead.retrieval.copying import Copied, copied
 from fairlead.retrieval.ingest import Order
 from fairlead.retrieval.rebuild import rebuilt
-from fairlead.retrieval.store import (
-    AuditRow,
-    Index,
-    Quarantined,
-    Spec,
-    Store,
-    Tally,
-    Version,
-)
+from fairlead.retrieval.store import Index, Store
+from fairlead.retrieval.stored import AuditRow, Quarantined, Spec, Tally, Version
 from fairlead.retrieval.times import stamp
 from fairlead.retrieval.vectors import Progress, embed_pending
 from fairlead.schema import Json

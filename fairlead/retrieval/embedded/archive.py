@@ -14,7 +14,7 @@ from fairlead.retrieval.embedded.database import state as held_state
 from fairlead.retrieval.embedded.writing import insert_chunks, insert_document
 from fairlead.retrieval.pieces import Place, pieces
 from fairlead.retrieval.records import Record
-from fairlead.retrieval.store import Archived, Entry, Spec, Version
+from fairlead.retrieval.stored import Archived, Entry, Spec, Version
 from fairlead.retrieval.texts import inflated
 from fairlead.schema import Finding
 

@@ -13,7 +13,7 @@ from fairlead.retrieval.embedded import reading
 from fairlead.retrieval.embedded.archive import archived
 from fairlead.retrieval.embedded.database import CollectionFile, set_state, state
 from fairlead.retrieval.embedded.writing import insert_chunks, insert_vectors
-from fairlead.retrieval.store import Archived, Entry, Pending, Ref, Spec, Vectors
+from fairlead.retrieval.stored import Archived, Entry, Pending, Ref, Spec, Vectors
 from fairlead.retrieval.times import stamp
 
 _UNBUILT = (

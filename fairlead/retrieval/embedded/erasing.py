@@ -16,7 +16,7 @@ from fairlead.retrieval.embedded.database import (
 )
 from fairlead.retrieval.embedded.terms import unpacked
 from fairlead.retrieval.embedded.writing import count_documents, retire_row, version_number
-from fairlead.retrieval.store import Tally
+from fairlead.retrieval.stored import Tally
 from fairlead.retrieval.times import stamp
 
 _COPIED = (

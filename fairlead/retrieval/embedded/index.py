@@ -14,10 +14,10 @@ from fairlead.retrieval.embedded.database import CollectionFile, head_of, set_st
 from fairlead.retrieval.embedded.integrity import examined
 from fairlead.retrieval.embedded.snapshot import snapshot
 from fairlead.retrieval.records import packed_record
-from fairlead.retrieval.store import (
+from fairlead.retrieval.store import Capabilities, Snapshot
+from fairlead.retrieval.stored import (
     Archived,
     AuditRow,
-    Capabilities,
     Entry,
     Integrity,
     Origin,
@@ -25,7 +25,6 @@ from fairlead.retrieval.store import (
     Quarantined,
     Ref,
     Scope,
-    Snapshot,
     Spec,
     StoredDocument,
     Tally,
@@ -197,7 +196,9 @@ class EmbeddedIndex:
         none: list[int] = []
         rows = self._read(none, erasing.expired, now, max_age_days)
         tally = erasing.erase(self._file, rows, why="expired", now=now, run=run)
-        over = [each.id for each in self.quarantine() if each.expires and each.expires <= stamp(now)]
+        over = [
+            each.id for each in self.quarantine() if each.expires and each.expires <= stamp(now)
+        ]
         self.drop(over)
         return tally
 

@@ -11,7 +11,7 @@ from fairlead.retrieval.embedded.database import (
 )
 from fairlead.retrieval.embedded.reading import counts
 from fairlead.retrieval.embedded.terms import unpacked
-from fairlead.retrieval.store import Integrity
+from fairlead.retrieval.stored import Integrity
 from fairlead.retrieval.texts import inflated
 
 _FAULTS = {

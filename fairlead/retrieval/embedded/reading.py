@@ -10,7 +10,7 @@ from fairlead.retrieval.embedded.database import head_of, index_version, shown_v
 from fairlead.retrieval.embedded.matrix import restored
 from fairlead.retrieval.pieces import embedded_text
 from fairlead.retrieval.records import unpacked_record
-from fairlead.retrieval.store import (
+from fairlead.retrieval.stored import (
     AuditRow,
     Origin,
     Pending,

@@ -9,7 +9,7 @@ from fairlead.errors import NotFound
 from fairlead.retrieval.embedded.database import index_version, shown_version
 from fairlead.retrieval.embedded.frame import LIVE, Documents
 from fairlead.retrieval.filters import Filter, Reading, as_flag, is_flag, unknown_field
-from fairlead.retrieval.store import Scope
+from fairlead.retrieval.stored import Scope
 from fairlead.retrieval.times import parse_time, stamp
 from fairlead.schema import Principal
 

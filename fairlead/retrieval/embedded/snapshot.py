@@ -26,7 +26,8 @@ from fairlead.retrieval.embedded.matrix import restored
 from fairlead.retrieval.embedded.postings import Field
 from fairlead.retrieval.embedded.scope import visible, wanted_version
 from fairlead.retrieval.embedded.terms import term_numbers
-from fairlead.retrieval.store import Candidate, Ref, Scope, Scores, Snapshot, Spec
+from fairlead.retrieval.store import Snapshot
+from fairlead.retrieval.stored import Candidate, Ref, Scope, Scores, Spec
 from fairlead.retrieval.texts import inflated
 from fairlead.schema import Hit, Provenance
 

@@ -18,7 +18,8 @@ from fairlead.retrieval.embedded.matrix import quantized
 from fairlead.retrieval.filters import OWN_FIELDS, readings
 from fairlead.retrieval.pieces import Piece
 from fairlead.retrieval.records import Record
-from fairlead.retrieval.store import Entry, Origin, Tally, Vectors, other_embedder
+from fairlead.retrieval.store import other_embedder
+from fairlead.retrieval.stored import Entry, Origin, Tally, Vectors
 from fairlead.retrieval.texts import deflated
 from fairlead.retrieval.times import stamp, until
 

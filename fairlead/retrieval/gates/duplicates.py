@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fairlead.retrieval.gates.shingles import Shingler
 from fairlead.retrieval.pieces import content_hash
 from fairlead.retrieval.records import Record
-from fairlead.retrieval.store import Index, Twin
+from fairlead.retrieval.store import Index
+from fairlead.retrieval.stored import Twin
 from fairlead.schema import Json
 
 _COMPARED = 16

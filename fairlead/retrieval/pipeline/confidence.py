@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from fairlead.retrieval.analysis import STEMMER, words
-from fairlead.retrieval.store import Scores, Snapshot
+from fairlead.retrieval.store import Snapshot
+from fairlead.retrieval.stored import Scores
 
 if TYPE_CHECKING:  # 60 ms to import
     from numpy import float32

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fairlead.retrieval.store import Candidate, Ref
+from fairlead.retrieval.stored import Candidate, Ref
 
 if TYPE_CHECKING:  # 60 ms to import
     from numpy import float32

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from fairlead.retrieval.analysis import STEMMER, STOP_WORDS, words
 from fairlead.retrieval.pipeline.fusion import scaled
-from fairlead.retrieval.store import Ref, Scores, Snapshot
+from fairlead.retrieval.store import Snapshot
+from fairlead.retrieval.stored import Ref, Scores
 
 if TYPE_CHECKING:  # 60 ms to import
     from numpy import float32

@@ -30,7 +30,8 @@ from fairlead.retrieval.pipeline.feedback import Found, expanded
 from fairlead.retrieval.pipeline.fusion import fused
 from fairlead.retrieval.pipeline.question import Question
 from fairlead.retrieval.pipeline.spelling import mended
-from fairlead.retrieval.store import Candidate, Index, Ref, Scores, Snapshot
+from fairlead.retrieval.store import Index, Snapshot
+from fairlead.retrieval.stored import Candidate, Ref, Scores
 from fairlead.schema import Hit, SearchMode, SearchResult
 from fairlead.sections import Stages
 from fairlead.tracing import Tracing, names

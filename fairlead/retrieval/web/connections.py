@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 from typing_extensions import Buffer
@@ -73,11 +74,9 @@ class PinnedConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Tries the addresses in order. Raises `OSError` when none answers."""
-        for number, address in enumerate(self._addresses, start=1):
+        for number, at in enumerate(self._addresses, start=1):
             try:
-                self._plain = self._deadline.within(
-                    lambda seconds, at=address: socket.create_connection((at, self.port), seconds)
-                )
+                self._plain = self._deadline.within(partial(self._opened, at))
                 break
             except Late:
                 raise
@@ -96,6 +95,9 @@ class PinnedConnection(http.client.HTTPConnection):
         self.close()
         if self._plain is not None:
             self._plain.close()
+
+    def _opened(self, address: str, seconds: float) -> socket.socket:
+        return socket.create_connection((address, self.port), seconds)
 
     def _secured(self, seconds: float) -> socket.socket:
         assert self._plain and self._context, "connected, and https"
