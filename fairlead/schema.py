@@ -215,6 +215,8 @@ class IngestReport:
     chunks: Mapping[str, int]
     vectors: Mapping[str, int]
     rejects: tuple[Mapping[str, str], ...] = ()
+    quarantined: int = 0
+    """Those of the rejected documents that a gate kept out, and that a person can release."""
     findings: tuple[Mapping[str, Json], ...] = ()
     index_version: str = ""
     warnings: tuple[str, ...] = ()

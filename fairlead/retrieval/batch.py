@@ -42,6 +42,8 @@ class Done:
 
     tally: Tally = field(default_factory=Tally)
     stored: int = 0
+    expired: int = 0
+    """Documents among them that were past their time when they came."""
     unchanged: list[str] = field(default_factory=list)
     quarantined: int = 0
     embedded: int = 0
@@ -70,7 +72,7 @@ class Batches:
         self._rules, self._chunker, self._extractor = rules, chunker, extractor
         self._run, self._digest, self._text_first = run, digest, text_first
         self._now = datetime.now(UTC)
-        self._examination = Examination(rules, now=self._now)
+        self._examination = Examination(rules)
         self._duplicates = Duplicates(index, rules.guard.near_duplicate)
         self._count = embedder.count_tokens if embedder else estimate_tokens
         self._held = {each.document_id: each for each in index.quarantine()}
@@ -101,6 +103,7 @@ class Batches:
                 rejects.append(_reject(record, "duplicate", beaten))
             else:
                 entries.append(self._entry(passed.record, digest, keys))
+                self.done.expired += bool("" < record.valid_until <= stamp(self._now))
                 self.done.read.append(replace(passed.record, text=""))
         if held:
             self._index.hold(held)

@@ -16,7 +16,7 @@ from fairlead.retrieval.given import ENDINGS, Entry
 from fairlead.retrieval.rebuild import rebuilt
 from fairlead.retrieval.records import Earlier, Record, Reject, Unchanged, Validators
 from fairlead.retrieval.sources import Source, Sources
-from fairlead.retrieval.store import Index, Store
+from fairlead.retrieval.store import Index, Store, other_embedder
 from fairlead.retrieval.stored import AuditRow, Origin, Spec
 from fairlead.retrieval.times import stamp, until
 from fairlead.retrieval.vectors import Progress, embed_pending
@@ -103,8 +103,9 @@ class Ingest:
         )
 
     def run(self) -> IngestReport:
-        """Raises `InputError` when no document was good; nothing visible is changed then."""
-        self._rechunk()
+        """Raises `InputError` when no document was good, `SettingsError` where the index was
+        embedded by another embedder; nothing visible is changed then."""
+        self._same_kind()
         try:
             self._read()
         finally:
@@ -189,9 +190,11 @@ class Ingest:
 
     # --- storing ---------------------------------------------------------------------------------
 
-    def _rechunk(self) -> None:
-        """Another chunker than the index was cut with: all of it is cut anew, beside it."""
+    def _same_kind(self) -> None:
+        """Refuses another embedder; with another chunker all is cut anew, beside what is there."""
         spec, wanted = self._index.spec(), self._order.chunker.identity
+        if spec.embedder and self._embedder and spec.embedder != self._embedder.identity:
+            raise other_embedder(made_by=spec.embedder, configured=self._embedder.identity)
         if spec.chunker in ("", wanted):
             return
         self._progress("rebuild", 0, 1)
@@ -278,6 +281,8 @@ class Ingest:
     def _report(self, embedded: int) -> IngestReport:
         done = self._batches.done
         tally = done.tally
+        if done.expired:
+            self._warnings.append(f"{done.expired} documents were past their time when they came")
         facts = self._index.information()
         chunks, vectors = (facts.chunks, facts.vectors) if facts else (0, 0)
         documents = {
@@ -286,7 +291,6 @@ class Ingest:
             "unchanged": tally.unchanged + len(self._met.unchanged),
             "deleted": tally.deleted,
             "rejected": len(self._rejects),
-            "quarantined": done.quarantined,
         }
         if tally.added or tally.changed or tally.deleted:
             self._note(documents)
@@ -305,6 +309,7 @@ class Ingest:
             rejects=tuple(
                 {"source": each.source, "reason": each.reason} for each in self._rejects[:_SHOWN]
             ),
+            quarantined=done.quarantined,
             findings=tuple(done.findings[:_SHOWN]),
             index_version=facts.index_version if facts else "",
             warnings=(*self._sources.warnings(), *self._warnings),

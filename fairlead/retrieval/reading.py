@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from fairlead.guardrails.text import clean
@@ -13,8 +13,10 @@ from fairlead.retrieval.loaders.formats import Format, loader
 from fairlead.retrieval.loaders.isolation import ParserProcess
 from fairlead.retrieval.loaders.loaded import Limits, Loaded, Remark
 from fairlead.retrieval.records import Record, derived_id, encodable
-from fairlead.retrieval.web.answers import Page
 from fairlead.schema import Finding
+
+if TYPE_CHECKING:
+    from fairlead.retrieval.web.answers import Page
 
 _REVISION: Final = "1"
 """Raised when a loader makes another text of the same file, so that all files are read again."""
@@ -29,7 +31,7 @@ class Raw:
     data: bytes
     form: Format
     fetched_at: str
-    page: Page | None = None
+    page: "Page | None" = None
 
     def fingerprint(self) -> str:
         """SHA-256 over all that the record is made of."""
@@ -90,7 +92,7 @@ def _heading(loaded: Loaded) -> str:
     return first_heading(loaded.text, loaded.body) if loaded.markup == "markdown" else ""
 
 
-def _url(said: str, page: Page | None) -> str:
+def _url(said: str, page: "Page | None") -> str:
     """What a page calls its own address, where it is on the host that it came from."""
     if page is None:
         return said if said.startswith(("https://", "http://")) else ""

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from fairlead.retrieval.given import Entry, Given, Source
 from fairlead.retrieval.json_documents import JsonDocuments
@@ -24,9 +25,11 @@ from fairlead.retrieval.records import (
     from_document,
 )
 from fairlead.retrieval.times import utc
-from fairlead.retrieval.web.answers import Page
-from fairlead.retrieval.web.fetching import Fetcher
-from fairlead.retrieval.web.visits import Site
+
+if TYPE_CHECKING:
+    from fairlead.retrieval.web.answers import Page
+    from fairlead.retrieval.web.fetching import Fetcher
+    from fairlead.retrieval.web.visits import Site
 
 __all__ = ["Entry", "Source", "Sources"]
 
@@ -50,7 +53,7 @@ class Sources:
         allow_hosts: Sequence[str] = (),
         earlier: Callable[[str], Earlier | None] | None = None,
         limits: Limits | None = None,
-        fetcher: Fetcher | None = None,
+        fetcher: "Fetcher | None" = None,
     ) -> None:
         self._given = Given(given, as_name, code=code, allow_hosts=allow_hosts)
         self._collection = collection
@@ -58,9 +61,7 @@ class Sources:
         self._limits = limits or Limits()
         self._json = JsonDocuments(collection, self._limits.text)
         self._reader = Reader(collection, self._limits)
-        self._site = Site(
-            fetcher or Fetcher(allow_hosts), allow_hosts, self._validators, self._limits.text
-        )
+        self._allow_hosts, self._fetcher = allow_hosts, fetcher
         self._now = utc(datetime.now(UTC).replace(microsecond=0))
 
     @property
@@ -71,7 +72,8 @@ class Sources:
     @property
     def roots(self) -> list[str]:
         """Below these everything was met: what is stored there and was not has vanished."""
-        return [*self._given.roots, *self._site.complete]
+        visited = self._site.complete if "_site" in vars(self) else ()
+        return [*self._given.roots, *visited]
 
     def read(self, entry: Entry) -> Iterator[Record | Reject | Unchanged]:
         """The documents of one entry; what cannot be used comes as a reject among them."""
@@ -102,7 +104,8 @@ class Sources:
 
     def warnings(self) -> list[str]:
         """What the reader should know of what was read so far."""
-        return [*self._json.unknown_keys(), *self._site.warnings]
+        visited = self._site.warnings if "_site" in vars(self) else ()
+        return [*self._json.unknown_keys(), *visited]
 
     def close(self) -> None:
         """Ends what reading needed."""
@@ -121,6 +124,15 @@ class Sources:
         raw = Raw(source=source, origin=source, data=data, form=form, fetched_at=self._now)
         yield self._document(raw)
 
+    @cached_property
+    def _site(self) -> "Site":
+        """Pages from the web; made when the first is asked for."""
+        from fairlead.retrieval.web.fetching import Fetcher  # noqa: PLC0415 - HTTP and TLS: 40 ms
+        from fairlead.retrieval.web.visits import Site  # noqa: PLC0415 - the same
+
+        fetcher = self._fetcher or Fetcher(self._allow_hosts)
+        return Site(fetcher, self._allow_hosts, self._validators, self._limits.text)
+
     def _visited(self, url: str) -> Iterator[Record | Reject | Unchanged]:
         for visit in self._site.visit(url):
             if visit.page is None:
@@ -133,7 +145,7 @@ class Sources:
             except Malformed as error:
                 yield Reject(source=visit.url, reason=str(error), origin=visit.origin)
 
-    def _page(self, url: str, origin: str, page: Page) -> Iterator[Record | Reject | Unchanged]:
+    def _page(self, url: str, origin: str, page: "Page") -> Iterator[Record | Reject | Unchanged]:
         if page.data is None:
             yield Unchanged(id=derived_id(self._collection, url), source=url, origin=origin)
             return

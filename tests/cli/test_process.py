@@ -96,14 +96,14 @@ def test_output_that_cannot_be_written(start: Start, arguments: list[str]) -> No
 def test_interrupting_an_ingest_that_waits_for_stdin(run: Run, start: Start, home: Path) -> None:
     file = home / ".fairlead/knowledge/default/default.db"
     with start("ingest", "-") as process:
-        for number in range(40):  # one batch and a little
+        for number in range(70):  # one batch and a little
             process.stdin.write(b'{"id": "%d", "text": "word%d"}\n' % (number, number))
         process.stdin.flush()
         _await(lambda: file.exists() and documents(run) > 0)
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 130
         assert process.stderr.read() == b"Interrupted.\n"
-    assert documents(run) == 32
+    assert documents(run) == 64
 
 
 def test_interrupting_an_ingest_that_embeds(run: Run, start: Start, home: Path) -> None:

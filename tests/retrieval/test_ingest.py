@@ -11,6 +11,7 @@ import pytest
 
 from fairlead.errors import InputError, SettingsError, Unavailable
 from fairlead.retrieval import Library
+from fairlead.retrieval.embedded import EmbeddedStore
 from fairlead.schema import Document, IngestReport, Principal
 
 READER = Principal(tenant="acme")
@@ -53,7 +54,7 @@ async def test_text_is_stored_verbatim(library: Library, tmp_path: Path) -> None
     place = {"tenant": "acme", "collection": "default"}
     named = {"document_id": hit.document_id, "version": hit.version}
     whole = await library.document(**place, document_id=hit.document_id)
-    assert whole == data.decode("utf-8-sig")
+    assert whole is not None and whole.text == data.decode("utf-8-sig")
     assert await library.text(**place, **named, start=hit.start, end=hit.end) == hit.text
 
 
@@ -186,8 +187,10 @@ async def test_a_brought_version_never_names_two_texts(plain: Library) -> None:
     hit = (await plain.search("text", principal=READER)).hits[0]
     assert hit.version.startswith("1+")
     place = {"tenant": "acme", "collection": "default", "document_id": "d"}
-    assert await plain.document(**place, version="1") == "first text"
-    assert await plain.document(**place, version=hit.version) == "second text"
+    first = await plain.document(**place, version="1")
+    second = await plain.document(**place, version=hit.version)
+    assert first is not None and (first.text, first.status) == ("first text", "superseded")
+    assert second is not None and (second.text, second.status) == ("second text", "live")
 
 
 async def test_rejects_say_why(plain: Library, tmp_path: Path) -> None:
@@ -232,7 +235,7 @@ async def test_nothing_good_changes_nothing(plain: Library, tmp_path: Path) -> N
         [Document(text="x", metadata={"deep": float("inf")})],
     )
     for given in bad:
-        with pytest.raises(InputError, match="no document could be read"):
+        with pytest.raises(InputError, match="no document could be stored"):
             await plain.ingest(given, tenant="acme", prune=True)
     assert not (tmp_path / "knowledge").exists()
 
@@ -321,18 +324,21 @@ async def test_a_file_that_is_no_database(plain: Library, docs: Path, tmp_path: 
         await plain.ingest([docs], tenant="acme")
 
 
-async def test_a_full_disk_is_said_and_loses_nothing(plain: Library, tmp_path: Path) -> None:
-    await plain.ingest([Document(text="kept", id="k")], tenant="acme")
-    file = plain._file("acme", "default")
-    with file.writing() as connection:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+async def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "knowledge")
+    library = Library(tmp_path / "knowledge", None, store=store)
+    await library.ingest([Document(text="kept", id="k")], tenant="acme")
+    with store.index("acme", "default")._file.writing() as change:
+        pages = change.connection.execute("PRAGMA page_count").fetchone()[0]
+        connection = change.connection
     connection.execute(f"PRAGMA max_page_count={pages + 2}")
     big = Document(text="word " * 200_000, id="big")
     with pytest.raises(Unavailable, match="no space left"):
-        await plain.ingest([big], tenant="acme")
+        await library.ingest([big], tenant="acme")
     connection.execute("PRAGMA max_page_count=1000000")
-    found = await plain.check(tenant="acme")
+    found = await library.check(tenant="acme")
     assert found.ok and found.documents == 1
+    await library.close()
 
 
 async def test_an_erased_tenant_is_gone_at_once(plain: Library, docs: Path, tmp_path: Path) -> None:

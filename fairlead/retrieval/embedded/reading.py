@@ -200,7 +200,7 @@ def _twin(row: tuple[Any, ...]) -> Twin:
 def pending(connection: sqlite3.Connection, embedder: str, build: int) -> list[Pending]:
     """Texts of live chunks without a vector, shortest first."""
     rows = connection.execute(
-        "SELECT embedded, count(*), length(body) AS size FROM chunk"
+        "SELECT embedded, count(*), length(chunk.body) AS size FROM chunk"
         " JOIN document ON document.row = chunk.document AND removed_in IS NULL"
         " WHERE build = ? AND NOT EXISTS (SELECT 1 FROM vector"
         "  WHERE vector.embedded = chunk.embedded AND vector.embedder ="

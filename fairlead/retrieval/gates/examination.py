@@ -7,7 +7,6 @@ settings say which of them keep a document out.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ from fairlead.retrieval.filters import fits_kind
 from fairlead.retrieval.gates.language import language_of
 from fairlead.retrieval.gates.rules import Rules
 from fairlead.retrieval.records import Record
-from fairlead.retrieval.times import seconds
 from fairlead.schema import Finding, Json
 
 _KINDS: Final = ("hidden_text", "control_token", "instruction_like")
@@ -73,11 +71,9 @@ class _Course:
 class Examination:
     """The gates of one collection, in order."""
 
-    def __init__(self, rules: Rules, *, now: datetime) -> None:
+    def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._now = now.timestamp()
         self._gates: Sequence[Callable[[_Course], None]] = (
-            self._time,
             self._size,
             self._language,
             self._metadata,
@@ -101,11 +97,6 @@ class Examination:
         return Passed(record=course.record, findings=tuple(course.findings))
 
     # --- gates -----------------------------------------------------------------------------------
-
-    def _time(self, course: _Course) -> None:
-        until = course.record.valid_until
-        if until and seconds(until) <= self._now:
-            raise _Stopped("expired", f"was valid until {until}")
 
     def _size(self, course: _Course) -> None:
         size = len(course.record.text)

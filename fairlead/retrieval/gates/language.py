@@ -10,7 +10,7 @@ SHORTEST: Final = 20
 
 
 def language_of(text: str) -> str:
-    """An ISO 639-1 code, empty for a text with hardly a letter.
+    """An ISO 639-1 code, empty for a text with hardly a letter, or where the model cannot load.
 
     Texts of a line or two in neighbouring languages may be confused; code and tables come out as
     the language of their words, often English.
@@ -18,7 +18,10 @@ def language_of(text: str) -> str:
     begin = text[:READ]
     if sum(map(str.isalpha, begin)) < SHORTEST:
         return ""
-    language, _ = _classifier()(begin)
+    try:
+        language, _ = _classifier()(begin)
+    except OSError:  # the model is unpacked into a temporary file, and the disk may be full
+        return ""
     return str(language)
 
 
