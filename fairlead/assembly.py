@@ -58,6 +58,7 @@ async def assembled(
         opened.callback(checkpoints.close)
         library = Library(root / "knowledge", embedder, settings, tracing)
         opened.push_async_callback(library.close)
+        await library.check_embedder()
         parts = Parts(
             planner=planner or EmbeddedPlanner(embedder),
             answerer=_answerer(settings, model, embedder, tracing),

@@ -30,8 +30,16 @@ class Configured:
         return Rules.of(self.section, guard)
 
     def chunker(self, name: str | None = None) -> Chunker:
-        """The one named, else the collection's. Raises `InputError` for one that is not known."""
+        """The one named, else the collection's. Raises `InputError` for an unknown one."""
         return open_chunker(name or self.section.chunker)
+
+    def chunker_of(self, identity: str) -> Chunker:
+        """What an index was cut with; the collection's where it was not cut yet.
+
+        Raises `InputError` for somebody else's that the settings do not name any more.
+        """
+        own = self.chunker()
+        return own if identity in ("", own.identity) else open_chunker(identity)
 
     @cached_property
     def extractor(self) -> Extractor | None:

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 from fairlead.errors import InputError
@@ -60,7 +61,14 @@ class Library:
         self._searches = Searches(
             self._store, embedder, self._settings, tracing, self._caches, reranker
         )
-        self.upkeep = Upkeep(self._store, embedder, self._settings, self._caches, self._index)
+        self.upkeep = Upkeep(
+            self._store,
+            embedder,
+            self._settings,
+            self._caches,
+            self._index,
+            partial(open_store, self._settings, root),
+        )
         """Versions, expiry, deletion, quarantine, rebuilding, moving, audit."""
 
     async def check_embedder(self) -> None:

@@ -6,6 +6,8 @@ from fairlead.retrieval.embedded import EmbeddedStore
 from fairlead.retrieval.store import Store
 from fairlead.settings import Settings
 
+STORES = ("embedded", "weaviate")
+
 
 def open_store(settings: Settings, root: Path, name: str | None = None) -> Store:
     """The store called `name`, else the configured one; nothing is opened yet.

@@ -17,6 +17,7 @@ from fairlead.retrieval.ingest import Order
 from fairlead.retrieval.rebuild import rebuilt
 from fairlead.retrieval.store import Index, Store
 from fairlead.retrieval.stored import AuditRow, Quarantined, Spec, Tally, Version
+from fairlead.retrieval.stores import STORES
 from fairlead.retrieval.times import stamp
 from fairlead.retrieval.vectors import Progress, embed_pending
 from fairlead.schema import Json
@@ -45,9 +46,10 @@ class Upkeep:
         settings: Settings,
         caches: Caches,
         index: Callable[[str, str], Index],
+        open_other: Callable[[str], Store],
     ) -> None:
         self._store, self._embedder, self._settings = store, embedder, settings
-        self._caches, self._index = caches, index
+        self._caches, self._index, self._open_other = caches, index, open_other
 
     # --- versions --------------------------------------------------------------------------------
 
@@ -143,7 +145,7 @@ class Upkeep:
             assert held.record is not None, "read whole"
             order = Order(
                 given=(),
-                chunker=configured.chunker(index.spec().chunker or None),
+                chunker=configured.chunker_of(index.spec().chunker),
                 rules=configured.rules,
                 extractor=configured.extractor,
             )
@@ -216,18 +218,19 @@ class Upkeep:
 
     async def copy(
         self,
-        target: Store,
+        to: str,
         *,
         tenant: str,
         collection: str,
         actor: str = "local",
         progress: Progress | None = None,
     ) -> Copied:
-        """Copies a collection into another store, versions and provenance too, and compares both.
+        """Copies a collection into the store called `to`, with all versions, and compares both.
 
-        Raises `InputError` where the target has such a collection.
+        Raises `InputError` for no other store's name, and where it has such a collection.
         """
         index = self._index(tenant, collection)
+        target = self._other(to)
         there = target.index(tenant, collection)
 
         def work() -> Copied:
@@ -237,7 +240,19 @@ class Upkeep:
             )
             return done
 
-        return await asyncio.to_thread(work)
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            await target.close()
+
+    def _other(self, name: str) -> Store:
+        others = [each for each in STORES if each != self._store.name]
+        if name not in others:
+            raise InputError(
+                f"cannot copy from the {self._store.name} store to {name!r}",
+                hint=f"Say --to {' or '.join(others)}.",
+            )
+        return self._open_other(name)
 
     # --- what they share -------------------------------------------------------------------------
 

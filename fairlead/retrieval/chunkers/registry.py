@@ -31,7 +31,7 @@ def open_chunker(name: str) -> Chunker:
     unknown name or parameter, and for what is no chunker.
     """
     known, _, given = name.partition(":")
-    if kind := CHUNKERS.get(known):
+    if kind := CHUNKERS.get(known.partition("/")[0]):  # an identity too: "recursive/2:tokens=128"
         return configured(kind, known, given)
     if known and given.isidentifier():
         return _Checked(_imported(name, known, given), name)
