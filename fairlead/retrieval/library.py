@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fairlead.errors import InputError
 from fairlead.protocols import Embedder, Reranker
+from fairlead.reports import CollectionInfo, IngestReport, SearchResult
 from fairlead.retrieval.caches import Caches
 from fairlead.retrieval.calibration import calibrated
 from fairlead.retrieval.configuration import Configured
@@ -22,15 +23,7 @@ from fairlead.retrieval.stores import open_store
 from fairlead.retrieval.times import until
 from fairlead.retrieval.upkeep import Upkeep
 from fairlead.retrieval.vectors import Progress
-from fairlead.schema import (
-    CollectionInfo,
-    Document,
-    IngestReport,
-    Json,
-    Principal,
-    SearchMode,
-    SearchResult,
-)
+from fairlead.schema import Document, Json, Principal, SearchMode
 from fairlead.settings import Settings
 from fairlead.tracing import Tracing
 
