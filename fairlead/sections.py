@@ -168,6 +168,15 @@ class Guard(Section):
     """Share of five-word runs in common from which two documents are nearly the same."""
 
 
+class WeaviateNode(Section):
+    """Another node of the same cluster."""
+
+    url: str
+    grpc_port: Annotated[int, Field(ge=1, le=65_535)] = 50_051
+    grpc_host: str = ""
+    """Without, that of `url`."""
+
+
 class Weaviate(Section):
     """The Weaviate server, where retrieval.store is weaviate."""
 
@@ -178,7 +187,11 @@ class Weaviate(Section):
     api_key: Secret | None = None
     prefix: str = Field(default="Fairlead", pattern=r"^[A-Z][A-Za-z0-9]{0,31}$")
     """Before the names of everything that is made there."""
+    nodes: tuple[WeaviateNode, ...] = ()
+    """Further nodes of the cluster: they are asked where the first does not answer."""
     replicas: Annotated[int, Field(ge=1, le=9)] = 1
+    sweep: bool = False
+    """Whether the server deletes what has expired (it has OBJECTS_TTL_DELETE_SCHEDULE set)."""
     connect_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
     query_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     insert_seconds: Annotated[float, Field(gt=0, le=3600)] = 90.0
