@@ -8,13 +8,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fairlead.decisions import AnyDecision, View
+from fairlead.reports import CollectionInfo, SearchResult
 from fairlead.schema import (
-    CollectionInfo,
     Draft,
     Json,
     Principal,
     SearchMode,
-    SearchResult,
     ToolCall,
     ToolOutput,
     ToolSpec,

@@ -1,6 +1,6 @@
 """Models and embedders: the local default, served ones, LangChain's, and scripted ones."""
 
-from typing import TYPE_CHECKING
+import typing
 
 from fairlead.serving.embedder import open_embedder
 from fairlead.serving.langchain import LangChainEmbedder, LangChainModel, langchain_class
@@ -8,7 +8,7 @@ from fairlead.serving.minilm import LocalEmbedder, missing_weights
 from fairlead.serving.scripted import ScriptedModel
 from fairlead.serving.traced import TracedModel
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from fairlead.serving.served import ServedEmbedder as ServedEmbedder
 
 __all__ = [

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairlead.cli.library import with_library
+from fairlead.cli.library import tenant_named, with_library
 from fairlead.cli.options import DEFAULT, AsJson, Collection, Tenant, Yes, confirm, settings
 from fairlead.cli.output import document, fields_of, progress, show, table, warn
 from fairlead.errors import NotFound
 
 if TYPE_CHECKING:
+    from fairlead.reports import CollectionInfo
     from fairlead.retrieval import Library
     from fairlead.retrieval.copying import Copied
     from fairlead.retrieval.upkeep import Change
-    from fairlead.schema import CollectionInfo
 
 index = typer.Typer(no_args_is_help=True, help="Collections: what is stored and searchable.")
 
@@ -63,7 +63,7 @@ def versions(
     """List a collection's states, oldest first."""
     found = with_library(
         settings(ctx),
-        lambda library: library.upkeep.versions(tenant=_tenant(tenant), collection=collection),
+        lambda library: library.upkeep.versions(tenant=tenant_named(tenant), collection=collection),
     )
     if as_json:
         document(SCHEMA, versions=found)
@@ -85,7 +85,9 @@ def rollback(
     confirm(f"Put {collection!r} back to version {version}?", yes=yes)
 
     async def work(library: "Library") -> "Change":
-        return await library.upkeep.rollback(version, tenant=_tenant(tenant), collection=collection)
+        return await library.upkeep.rollback(
+            version, tenant=tenant_named(tenant), collection=collection
+        )
 
     _changed(ctx, tenant, collection, work, as_json=as_json)
 
@@ -100,7 +102,7 @@ def expire(
     """Erase what is past its time; old citations then lead to a tombstone."""
 
     async def work(library: "Library") -> "Change":
-        return await library.upkeep.expire(tenant=_tenant(tenant), collection=collection)
+        return await library.upkeep.expire(tenant=tenant_named(tenant), collection=collection)
 
     _changed(ctx, tenant, collection, work, as_json=as_json)
 
@@ -121,7 +123,9 @@ def delete(
     confirm(f"Erase {shown} from {collection!r} for good?", yes=yes)
 
     async def work(library: "Library") -> "Change":
-        return await library.upkeep.delete(names, tenant=_tenant(tenant), collection=collection)
+        return await library.upkeep.delete(
+            names, tenant=tenant_named(tenant), collection=collection
+        )
 
     _changed(ctx, tenant, collection, work, as_json=as_json)
 
@@ -141,7 +145,7 @@ def rebuild(
     async def work(library: "Library") -> "Change":
         with progress() as draw:
             return await library.upkeep.rebuild(
-                tenant=_tenant(tenant), collection=collection, chunker=chunker, progress=draw
+                tenant=tenant_named(tenant), collection=collection, chunker=chunker, progress=draw
             )
 
     _changed(ctx, tenant, collection, work, as_json=as_json, embedding=True)
@@ -157,7 +161,7 @@ def verify(
     """Check that what is stored agrees with itself; exit status 6 where it does not."""
     found = with_library(
         settings(ctx),
-        lambda library: library.check(tenant=_tenant(tenant), collection=collection),
+        lambda library: library.check(tenant=tenant_named(tenant), collection=collection),
     )
     if as_json:
         document(SCHEMA, collection=collection, tenant=tenant, ok=found.ok, **fields_of(found))
@@ -187,7 +191,10 @@ def show_document(
     found = with_library(
         settings(ctx),
         lambda library: library.document(
-            tenant=_tenant(tenant), collection=collection, document_id=document_id, version=version
+            tenant=tenant_named(tenant),
+            collection=collection,
+            document_id=document_id,
+            version=version,
         ),
     )
     if found is None:
@@ -217,7 +224,7 @@ def audit(
     found = with_library(
         settings(ctx),
         lambda library: library.upkeep.audit(
-            tenant=_tenant(tenant), collection=collection, limit=limit
+            tenant=tenant_named(tenant), collection=collection, limit=limit
         ),
     )
     if as_json:
@@ -240,7 +247,7 @@ def copy(
     async def work(library: "Library") -> "Copied":
         with progress() as draw:
             return await library.upkeep.copy(
-                to, tenant=_tenant(tenant), collection=collection, progress=draw
+                to, tenant=tenant_named(tenant), collection=collection, progress=draw
             )
 
     done = with_library(settings(ctx), work)
@@ -276,11 +283,11 @@ def _changed(
 
 
 async def _collections(tenant: str, library: "Library") -> "tuple[CollectionInfo, ...]":
-    return await library.collections(_tenant(tenant))
+    return await library.collections(tenant_named(tenant))
 
 
 async def _collection(tenant: str, name: str, library: "Library") -> "CollectionInfo":
-    found = await library.collections(_tenant(tenant))
+    found = await library.collections(tenant_named(tenant))
     one = next((each for each in found if each.name == name), None)
     if one is None:
         raise NotFound(
@@ -288,12 +295,6 @@ async def _collection(tenant: str, name: str, library: "Library") -> "Collection
             hint="`fairlead index ls` lists them; `fairlead ingest` makes one.",
         )
     return one
-
-
-def _tenant(name: str) -> str:
-    from fairlead.assistant import tenant_principal
-
-    return tenant_principal(name).tenant
 
 
 def _said(detail: Mapping[str, object]) -> str:

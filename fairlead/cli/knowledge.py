@@ -7,7 +7,7 @@ import typer
 
 from fairlead.cli import INTERRUPTED
 from fairlead.cli.filters import parse_filters
-from fairlead.cli.library import opened
+from fairlead.cli.library import tenant_named, with_library
 from fairlead.cli.options import (
     DEFAULT,
     AsJson,
@@ -30,7 +30,9 @@ from fairlead.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from fairlead.schema import IngestReport, Passage, SearchResult
+    from fairlead.reports import IngestReport, SearchResult
+    from fairlead.retrieval import Library
+    from fairlead.schema import Passage
 
 SNIPPET = 320
 """Characters of a passage that are shown; `--json` has all of it."""
@@ -40,9 +42,7 @@ def ingest(
     ctx: typer.Context,
     sources: Annotated[
         list[str],
-        typer.Argument(
-            metavar="SOURCE…", help="Files, folders, web pages; `-` for JSON lines."
-        ),
+        typer.Argument(metavar="SOURCE…", help="Files, folders, web pages; `-` for JSON lines."),
     ],
     collection: Collection = DEFAULT,
     prune: Annotated[
@@ -67,31 +67,25 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Read documents; what has not changed is not read again."""
-    import asyncio
 
-    given = settings(ctx)
-
-    async def work() -> "IngestReport":
-        from fairlead.assistant import tenant_principal
-
+    async def work(library: "Library") -> "IngestReport":
         with progress() as draw:
-            async with opened(given) as library:
-                return await library.ingest(
-                    sources,
-                    tenant=tenant_principal(tenant).tenant,
-                    collection=collection,
-                    as_name=as_name,
-                    prune=prune,
-                    chunker=chunker,
-                    pii=pii.value if pii else None,
-                    text_only=text_only,
-                    expires=expires,
-                    progress=draw,
-                )
+            return await library.ingest(
+                sources,
+                tenant=tenant_named(tenant),
+                collection=collection,
+                as_name=as_name,
+                prune=prune,
+                chunker=chunker,
+                pii=pii.value if pii else None,
+                text_only=text_only,
+                expires=expires,
+                progress=draw,
+            )
 
     if "-" in sources:
         _leave_at_interrupt()
-    report = asyncio.run(work())
+    report = with_library(settings(ctx), work, embedding=True)
     warn(*report.warnings)
     if as_json:
         document("fairlead.ingest/1", **fields_of(report))
@@ -146,28 +140,25 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find passages, best first."""
-    import asyncio
-
     given, wanted = settings(ctx), parse_filters(filters)
 
-    async def work() -> "tuple[list[Passage], SearchResult]":
+    async def work(library: "Library") -> "tuple[list[Passage], SearchResult]":
         from fairlead.assistant import tenant_principal
         from fairlead.guardrails import admit_hit, admit_question
 
         text = admit_question(query)
-        async with opened(given) as library:
-            result = await library.search(
-                text,
-                principal=tenant_principal(tenant),
-                collection=collection,
-                k=k or given.retrieval.k,
-                mode=mode.value,
-                filters=wanted,
-                as_of=as_of,
-            )
-            return [admit_hit(hit) for hit in result.hits], result
+        result = await library.search(
+            text,
+            principal=tenant_principal(tenant),
+            collection=collection,
+            k=k or given.retrieval.k,
+            mode=mode.value,
+            filters=wanted,
+            as_of=as_of,
+        )
+        return [admit_hit(hit) for hit in result.hits], result
 
-    passages, result = asyncio.run(work())
+    passages, result = with_library(given, work, embedding=True)
     warn(*result.warnings)
     if as_json:
         document(
@@ -177,6 +168,7 @@ def search(
             timings=result.timings,
             index_version=result.index_version,
             warnings=result.warnings,
+            stale_seconds=result.stale_seconds,
         )
     else:
         _show_passages(passages, result)

@@ -33,6 +33,13 @@ async def opened(
         await library.close()
 
 
+def tenant_named(name: str) -> str:
+    """The name, checked. Raises `InputError` for one that no tenant can have."""
+    from fairlead.assistant import tenant_principal
+
+    return tenant_principal(name).tenant
+
+
 def with_library(
     given: "Settings",
     work: "Callable[[Library], Awaitable[_Found]]",

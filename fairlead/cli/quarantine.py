@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairlead.cli.index import SCHEMA
-from fairlead.cli.library import with_library
+from fairlead.cli.library import tenant_named, with_library
 from fairlead.cli.options import DEFAULT, AsJson, Collection, Tenant, Yes, confirm, settings
 from fairlead.cli.output import document, fields_of, show, table
 
@@ -27,7 +27,9 @@ def ls(
     """List what is kept out, oldest first."""
     found = with_library(
         settings(ctx),
-        lambda library: library.upkeep.quarantine(tenant=_tenant(tenant), collection=collection),
+        lambda library: library.upkeep.quarantine(
+            tenant=tenant_named(tenant), collection=collection
+        ),
     )
     if as_json:
         rows = [{k: v for k, v in fields_of(each).items() if k != "record"} for each in found]
@@ -51,7 +53,7 @@ def show_one(
     found = with_library(
         settings(ctx),
         lambda library: library.upkeep.quarantined(
-            id_, tenant=_tenant(tenant), collection=collection
+            id_, tenant=tenant_named(tenant), collection=collection
         ),
     )
     fields = {name: value for name, value in fields_of(found).items() if name != "record"}
@@ -77,7 +79,7 @@ def release(
     confirm(f"Let {id_!r} into {collection!r}?", yes=yes, needed=False)
 
     async def work(library: "Library") -> "Change":
-        return await library.upkeep.release(id_, tenant=_tenant(tenant), collection=collection)
+        return await library.upkeep.release(id_, tenant=tenant_named(tenant), collection=collection)
 
     change = with_library(settings(ctx), work, embedding=True)
     if as_json:
@@ -99,16 +101,10 @@ def drop(
     confirm(f"Delete {len(ids)} from the quarantine?", yes=yes, needed=False)
 
     async def work(library: "Library") -> int:
-        return await library.upkeep.drop(ids, tenant=_tenant(tenant), collection=collection)
+        return await library.upkeep.drop(ids, tenant=tenant_named(tenant), collection=collection)
 
     count = with_library(settings(ctx), work)
     if as_json:
         document(SCHEMA, dropped=ids)
     else:
         show(f"{count} dropped")
-
-
-def _tenant(name: str) -> str:
-    from fairlead.assistant import tenant_principal
-
-    return tenant_principal(name).tenant

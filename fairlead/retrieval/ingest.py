@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from fairlead.errors import FairleadError, InputError
 from fairlead.protocols import Embedder
+from fairlead.reports import IngestReport
 from fairlead.retrieval.batch import Batch, Batches
 from fairlead.retrieval.chunkers import Chunker
 from fairlead.retrieval.entities import Extractor
@@ -20,7 +21,6 @@ from fairlead.retrieval.store import Index, Store, other_embedder
 from fairlead.retrieval.stored import AuditRow, Origin, Spec
 from fairlead.retrieval.times import stamp, until
 from fairlead.retrieval.vectors import Progress, embed_pending
-from fairlead.schema import IngestReport
 
 _SHOWN = 1000
 """Rejects and findings in a report."""

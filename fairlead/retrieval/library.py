@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fairlead.errors import InputError
 from fairlead.protocols import Embedder, Reranker
+from fairlead.reports import CollectionInfo, IngestReport, SearchResult
 from fairlead.retrieval.caches import Caches
 from fairlead.retrieval.calibration import calibrated
 from fairlead.retrieval.configuration import Configured
@@ -22,15 +23,7 @@ from fairlead.retrieval.stores import open_store
 from fairlead.retrieval.times import until
 from fairlead.retrieval.upkeep import Upkeep
 from fairlead.retrieval.vectors import Progress
-from fairlead.schema import (
-    CollectionInfo,
-    Document,
-    IngestReport,
-    Json,
-    Principal,
-    SearchMode,
-    SearchResult,
-)
+from fairlead.schema import Document, Json, Principal, SearchMode
 from fairlead.settings import Settings
 from fairlead.tracing import Tracing
 
@@ -56,13 +49,13 @@ class Library:
         self._settings = settings or Settings()
         tracing = tracing or Tracing()
         self._embedder = embedder
-        self._store = store or open_store(self._settings, root)
+        self.store = store or open_store(self._settings, root)
         self._caches = _caches(self._settings, root.parent / "cache")
         self._searches = Searches(
-            self._store, embedder, self._settings, tracing, self._caches, reranker
+            self.store, embedder, self._settings, tracing, self._caches, reranker
         )
         self.upkeep = Upkeep(
-            self._store,
+            self.store,
             embedder,
             self._settings,
             self._caches,
@@ -77,7 +70,7 @@ class Library:
             await asyncio.to_thread(self._compared, self._embedder)
 
     def _compared(self, embedder: Embedder) -> None:
-        for _, _, spec in self._store.specs():
+        for _, _, spec in self.store.specs():
             if spec.embedder and spec.embedder != embedder.identity:
                 raise other_embedder(made_by=spec.embedder, configured=embedder.identity)
 
@@ -125,7 +118,7 @@ class Library:
 
         def work() -> IngestReport:
             return Ingest(
-                self._store, index, self._embedder, order, progress or _silent, stopped.is_set
+                self.store, index, self._embedder, order, progress or _silent, stopped.is_set
             ).run()
 
         try:
@@ -177,8 +170,8 @@ class Library:
         return await asyncio.to_thread(self._described, tenant)
 
     def _described(self, tenant: str) -> tuple[CollectionInfo, ...]:
-        names = self._store.collections(tenant)
-        found = [self._store.index(tenant, name).information() for name in names]
+        names = self.store.collections(tenant)
+        found = [self.store.index(tenant, name).information() for name in names]
         return tuple(each for each in found if each is not None)
 
     async def text(
@@ -208,13 +201,13 @@ class Library:
 
     async def close(self) -> None:
         """Closes what is open. A library can be used again afterwards."""
-        await self._store.close()
+        await self.store.close()
         self._caches.close()
 
     def _index(self, tenant: str, collection: str) -> Index:
         _check_name("tenant", tenant)
         _check_name("collection", collection)
-        return self._store.index(tenant, collection)
+        return self.store.index(tenant, collection)
 
 
 def _check_name(kind: str, name: str) -> None:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from fairlead.errors import InputError, Unavailable
 from fairlead.protocols import Embedder, Reranker
+from fairlead.reports import SearchResult
 from fairlead.retrieval.caches import Caches, Kept, Key
 from fairlead.retrieval.configuration import Configured
 from fairlead.retrieval.filters import parsed_filters
@@ -19,7 +20,7 @@ from fairlead.retrieval.pipeline.question import understood
 from fairlead.retrieval.store import Index, Snapshot, Store
 from fairlead.retrieval.stored import Scope
 from fairlead.retrieval.times import seconds
-from fairlead.schema import QUESTION_LIMIT, Hit, Json, Principal, SearchMode, SearchResult
+from fairlead.schema import QUESTION_LIMIT, Hit, Json, Principal, SearchMode
 from fairlead.settings import Settings
 from fairlead.tracing import Tracing
 

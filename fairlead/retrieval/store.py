@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from fairlead.errors import SettingsError
+from fairlead.reports import CollectionInfo
 from fairlead.retrieval.stored import (
     Archived,
     AuditRow,
@@ -33,7 +34,6 @@ from fairlead.retrieval.stored import (
     Vectors,
     Version,
 )
-from fairlead.schema import CollectionInfo
 
 if TYPE_CHECKING:  # numpy costs 60 ms to import
     from numpy import float32

@@ -168,6 +168,5 @@ async def test_vectors_and_store_are_siblings_below_the_retrieval(tmp_path: Path
     spans = exporter.get_finished_spans()
     names = {span.context.span_id: span.name for span in spans if span.context}
     above = {span.name: names.get(span.parent.span_id) for span in spans if span.parent}
-    assert above.pop("hybrid default") == "fairlead.retrieve search"
-    assert above["embeddings all-MiniLM-L6-v2-int8"] == "retrieval default"
+    assert {"hybrid default", "embeddings all-MiniLM-L6-v2-int8"} <= set(above)
     assert set(above.values()) == {"retrieval default"}  # stages, side by side

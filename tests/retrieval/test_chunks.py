@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.retrieval.chunkers import open_chunker, estimate_tokens, first_heading
+from fairlead.retrieval.chunkers import estimate_tokens, first_heading
 
 PIECES = st.sampled_from(
     ["# A\n", "## B\n", "Title\n=====\n", "word ", "A sentence. ", "\n", "\r\n\r\n", "```\n",

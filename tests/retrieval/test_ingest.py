@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from fairlead.errors import InputError, SettingsError, Unavailable
+from fairlead.reports import IngestReport
 from fairlead.retrieval import Library
 from fairlead.retrieval.embedded import EmbeddedStore
-from fairlead.schema import Document, IngestReport, Principal
+from fairlead.schema import Document, Principal
 
 READER = Principal(tenant="acme")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
+from fairlead.reports import CollectionInfo
 from fairlead.retrieval.embedded import archive, building, erasing, reading, writing
 from fairlead.retrieval.embedded.database import CollectionFile, head_of, set_state
 from fairlead.retrieval.embedded.integrity import examined
@@ -33,7 +34,6 @@ from fairlead.retrieval.stored import (
     Version,
 )
 from fairlead.retrieval.times import stamp
-from fairlead.schema import CollectionInfo
 from fairlead.storage import plainly
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

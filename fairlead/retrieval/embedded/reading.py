@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fairlead.reports import CollectionInfo
 from fairlead.retrieval.embedded.database import head_of, index_version, shown_version
 from fairlead.retrieval.embedded.matrix import restored
 from fairlead.retrieval.pieces import embedded_text
@@ -22,7 +23,6 @@ from fairlead.retrieval.stored import (
     Version,
 )
 from fairlead.retrieval.texts import inflated
-from fairlead.schema import CollectionInfo
 
 _AT_ONCE = 500
 _DOCUMENT = (

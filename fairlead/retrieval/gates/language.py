@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any, Final
 
-READ: Final = 4000
+READ: Final = 2000
 """Characters that are looked at."""
 SHORTEST: Final = 20
 """Letters under which the answer would be a guess."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from fairlead.errors import FairleadError
 from fairlead.protocols import Embedder, Reranker, Vocabulary
+from fairlead.reports import SearchResult
 from fairlead.retrieval.analysis import query_terms
 from fairlead.retrieval.chunkers import estimate_tokens
 from fairlead.retrieval.pipeline import diversity, packing
@@ -32,7 +33,7 @@ from fairlead.retrieval.pipeline.question import Question
 from fairlead.retrieval.pipeline.spelling import mended
 from fairlead.retrieval.store import Index, Snapshot
 from fairlead.retrieval.stored import Candidate, Ref, Scores
-from fairlead.schema import Hit, SearchMode, SearchResult
+from fairlead.schema import Hit, SearchMode
 from fairlead.sections import Stages
 from fairlead.tracing import Tracing, names
 
@@ -153,7 +154,7 @@ class _Search:
         progress = self.progress
         texts = [progress.question.text, *parts]
         vectors = await self._vectors(texts)
-        with self._stage("search"):
+        with self._timed("search"):  # each ranking is a span of its own, as the store names it
             found = await asyncio.gather(
                 *(
                     self._rankings(text, None if vectors is None else vectors[at])
@@ -342,13 +343,17 @@ class _Search:
     ) -> Iterator[None]:
         if not name:
             name, attributes = names.stage(stage)
+        with self._parts.tracing.span(name, attributes), self._timed(stage):
+            yield
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
         began = time.perf_counter()
-        with self._parts.tracing.span(name, attributes):
-            try:
-                yield
-            finally:
-                spent = self.progress.timings.get(stage, 0.0) + _ms(began)
-                self.progress.timings[stage] = round(spent, 3)
+        try:
+            yield
+        finally:
+            spent = self.progress.timings.get(stage, 0.0) + _ms(began)
+            self.progress.timings[stage] = round(spent, 3)
 
 
 async def _nothing() -> Scores:
@@ -356,7 +361,7 @@ async def _nothing() -> Scores:
 
 
 def _embedded(embedder: Embedder, texts: Sequence[str]) -> "NDArray[float32]":
-    return embedder.embed(list(texts))
+    return embedder.embed(list(texts), query=True)
 
 
 def _ms(began: float) -> float:

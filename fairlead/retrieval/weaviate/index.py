@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fairlead.reports import CollectionInfo
 from fairlead.retrieval.store import Capabilities, Snapshot
 from fairlead.retrieval.stored import (
     Archived,
@@ -34,7 +35,6 @@ from fairlead.retrieval.weaviate.place import Place, Shared
 from fairlead.retrieval.weaviate.schema import Schema
 from fairlead.retrieval.weaviate.snapshot import snapshot
 from fairlead.retrieval.weaviate.tables import among, conditions
-from fairlead.schema import CollectionInfo
 from fairlead.sections import Weaviate as Section
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from fairlead.reports import CollectionInfo
 from fairlead.retrieval.records import packed_record, unpacked_record
 from fairlead.retrieval.stored import (
     AuditRow,
@@ -24,7 +25,6 @@ from fairlead.retrieval.weaviate.head import Head, alive, shown, version_of
 from fairlead.retrieval.weaviate.names import key, object_id
 from fairlead.retrieval.weaviate.place import Place
 from fairlead.retrieval.weaviate.tables import Row, Wanted, among, conditions, slices
-from fairlead.schema import CollectionInfo
 
 _DATA: Final = Wanted(values=("data",))
 _KEYS: Final = 200
