@@ -109,6 +109,8 @@ def _restore(made: Transaction, documents: Sequence[Archived]) -> None:
             "UPDATE document SET removed_in = ?, seen_at = ?, erased = ? WHERE row = ?",
             (each.removed_in, each.seen_at, erased, row),
         )
+        if erased:
+            made.connection.execute("DELETE FROM field WHERE document = ?", (row,))
         terms = [next(packed) for _ in each.entry.pieces]
         insert_chunks(made.connection, row, build, each.entry, terms)
 

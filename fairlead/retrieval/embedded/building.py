@@ -113,6 +113,8 @@ def drop_unused(file: CollectionFile) -> None:
             made.connection.execute(
                 "DELETE FROM vector WHERE embedder IN (SELECT row FROM embedder"
                 " WHERE identity NOT IN (SELECT embedder FROM build))"
+                " OR (embedded NOT IN (SELECT embedded FROM chunk)"
+                " AND embedded NOT IN (SELECT titled FROM chunk))"
             )
             return
 

@@ -186,6 +186,8 @@ class FileSnapshot:
         if visible is not None:
             cosines = np.where(visible, cosines, np.float32(-9))
         first = postings.best(cosines, _COMPARED_AGAIN * n, above=-2.0)
+        if not len(first):
+            return {}
         exact = self._vectors(frame.slots[first]) @ vector
         order = np.argsort(-exact, kind="stable")[:n]
         return {int(frame.chunks[first[at]]): float(exact[at]) for at in order}

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # an extra
 
 _Found = TypeVar("_Found")
 _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
+_ABSENT = ("could not find class", "tenant not found", "non-existing index")
+"""What the server says of what was never made, or is being made just now."""
 _traceparent = TraceContextTextMapPropagator()
 
 
@@ -140,9 +142,12 @@ class Connection:
             client = library().WeaviateAsyncClient(**self._options())
             await client.connect()
             _instrument(client._connection, asynchronous=True)
+            held = self._asynchronous.setdefault(loop, client)
+            if held is not client:  # another task was quicker
+                await client.close()
+                client = held
             for other in [each for each in self._asynchronous if each.is_closed()]:
                 _forsaken(self._asynchronous.pop(other))
-            self._asynchronous[loop] = client
         return client
 
     def _options(self) -> dict[str, Any]:
@@ -235,7 +240,7 @@ def raise_plainly(error: Exception) -> NoReturn:
     if not isinstance(error, exceptions.WeaviateBaseError):
         raise error
     said = error.message if isinstance(error.message, str) else str(error)
-    if "could not find class" in said or "tenant not found" in said:
+    if any(each in said for each in _ABSENT):
         raise Absent(said) from None
     status = getattr(error, "status_code", 0)
     denied = (exceptions.AuthenticationFailedError, exceptions.InsufficientPermissionsError)

@@ -24,7 +24,7 @@ from fairlead.schema import Finding, Json
 NEVER: Final = 1e12
 """When a document expires that does not: far beyond the year 9999."""
 FACTS: Final = Wanted(
-    values=("data", "added", "removed", "removed_in", "order", "builds", "erased", "seen")
+    values=("data", "added", "removed", "removed_in", "order", "builds", "erased", "ends", "seen")
 )
 WHOLE: Final = Wanted(values=(*FACTS.values, "text", "stems"))
 WITH_TEXT: Final = Wanted(values=(*FACTS.values, "text"))
