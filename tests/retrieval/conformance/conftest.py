@@ -33,7 +33,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
     """Opens the store of the test, each time anew on the same data."""
     if request.param == "embedded":
         return lambda: EmbeddedStore(tmp_path / "knowledge")
-    from fairlead.retrieval.weaviate import WeaviateStore
+    from fairlead.retrieval.weaviate import WeaviateStore  # noqa: PLC0415 - an extra
 
     server = request.getfixturevalue("weaviate")
     section = Section(
