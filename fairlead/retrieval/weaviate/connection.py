@@ -130,7 +130,11 @@ class Connection:
         with self._lock:
             if self._client is None:
                 client = library().WeaviateClient(**self._options())
-                client.connect()
+                try:
+                    client.connect()
+                except BaseException:
+                    client.close()
+                    raise
                 _instrument(client._connection, asynchronous=False)
                 self._client = client
             return self._client
@@ -140,7 +144,11 @@ class Connection:
         client = self._asynchronous.get(loop)
         if client is None:
             client = library().WeaviateAsyncClient(**self._options())
-            await client.connect()
+            try:
+                await client.connect()
+            except BaseException:
+                await client.close()
+                raise
             _instrument(client._connection, asynchronous=True)
             held = self._asynchronous.setdefault(loop, client)
             if held is not client:  # another task was quicker
