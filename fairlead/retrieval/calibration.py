@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 from fairlead.protocols import Embedder
 from fairlead.retrieval.pipeline.confidence import FACT, PROBES, first_sentence, measured_scale
@@ -27,7 +28,8 @@ async def calibrated(index: Index, embedder: Embedder) -> None:
         sampled = await snapshot.candidates(await snapshot.sample(_SAMPLED))
         sentences = {c.hit.passage_id: first_sentence(c.body) for c in sampled.values()}
         own = dict([item for item in sentences.items() if item[1]][:_SENTENCES])
-        rows = await asyncio.to_thread(embedder.embed, [*PROBES, *own.values()])
+        asked = partial(embedder.embed, query=True)
+        rows = await asyncio.to_thread(asked, [*PROBES, *own.values()])
         scale = await measured_scale(
             snapshot, rows[: len(PROBES)], dict(zip(own, rows[len(PROBES) :], strict=True))
         )

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fairlead.agents.confidence import Signs, weight
@@ -10,6 +11,7 @@ from fairlead.agents.matching import matched, mended, subject, vocabulary
 from fairlead.agents.memory import embed
 from fairlead.agents.stretches import plain, quotable, roots, surroundings
 from fairlead.agents.words import stem
+from fairlead.errors import Unavailable
 from fairlead.protocols import Embedder
 
 Make = Callable[..., Any]

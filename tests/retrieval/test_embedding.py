@@ -68,7 +68,7 @@ async def test_vectors_of_two_embedders_are_never_compared(
             await attempt
         assert "fairlead index rebuild" in caught.value.hint
     assert await second.collections("acme") == before
-    report = await second.upkeep.rebuild(tenant="acme", collection="default")
+    await second.upkeep.rebuild(tenant="acme", collection="default")
     (info,) = await second.collections("acme")
     assert (info.embedder, info.vectors) == ("other/64", 5)
     assert (await second.search("return label", principal=READER)).warnings == ()
@@ -90,7 +90,7 @@ async def test_a_cancelled_ingest_can_be_taken_up(library: Library, tmp_path: Pa
     task = asyncio.create_task(
         library.ingest([tmp_path / "many"], tenant="acme", progress=progress)
     )
-    await begun.wait()
+    await asyncio.wait_for(begun.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -18,6 +18,7 @@ from fairlead.retrieval.loaders.loaded import Limits, Malformed
 from fairlead.retrieval.records import Earlier, Record, Reject, Unchanged
 from fairlead.retrieval.sources import Source, Sources
 from fairlead.schema import Document
+from tests.retrieval.loaders.conftest import saved, writer_of
 
 Found = list[Record | Reject | Unchanged]
 Read = Callable[..., Found]
@@ -76,13 +77,7 @@ def mixed(tmp_path: Path) -> Path:
     return folder
 
 
-PAPER = (
-    b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pages /Kids ["
-    b"3 0 R] /Count 1 >>\nendobj\n3 0 obj\n<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources <<"
-    b" /Font << /F1 5 0 R >> >> >>\nendobj\n4 0 obj\n<< /Length 38 >>\nstream\nBT /F1 10 Tf 50 700 Td"
-    b" (In PDF.) Tj ET\nendstream\nendobj\n5 0 obj\n<< /Type /Font /Subtype /Type1 /BaseFont"
-    b" /Helvetica >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
-)
+PAPER = saved(writer_of(["BT /F1 10 Tf 50 700 Td (In PDF.) Tj ET"]))
 
 
 def test_every_format_is_read(read: Read, mixed: Path) -> None:
@@ -103,7 +98,8 @@ def test_every_format_is_read(read: Read, mixed: Path) -> None:
         "rst": "rst",
         "txt": "plain",
     }
-    assert all(" In " in f" {each.text}" for each in held.values() if each.source != "mixed/a.csv")
+    texts = [" ".join(each.text.split()) for each in held.values()]
+    assert all("In " in text for text in texts)
     titles = {source.rpartition("/")[2]: each.title for source, each in held.items()}
     assert titles == {
         "a.csv": "a",

@@ -27,8 +27,8 @@ from fairlead.retrieval.pipeline import diversity, packing
 from fairlead.retrieval.pipeline.boosts import Boosts
 from fairlead.retrieval.pipeline.clauses import clauses
 from fairlead.retrieval.pipeline.confidence import FACT, Scale, confidence, signals
-from fairlead.retrieval.pipeline.feedback import Found, expanded
-from fairlead.retrieval.pipeline.fusion import fused
+from fairlead.retrieval.pipeline.feedback import Found, expanded, ranked
+from fairlead.retrieval.pipeline.fusion import fused, shares
 from fairlead.retrieval.pipeline.question import Question
 from fairlead.retrieval.pipeline.spelling import mended
 from fairlead.retrieval.store import Index, Snapshot
@@ -227,15 +227,22 @@ class _Search:
         return Found(terms=terms, vector=vector, lexical=lexical, dense=dense)
 
     async def _fused(self, found: Found) -> dict[Ref, float]:
-        """One score from 0 to 1 for each chunk of both rankings."""
-        if not found.dense:
-            return fused(found.lexical, {}, without_vector=found.lexical)
+        """One score for each chunk of both rankings, from about 0 to about 1."""
+        if found.vector is None or not found.dense:
+            return shares(found.lexical)
         if self._query.mode == "dense":
             return {ref: max(0.0, cosine) for ref, cosine in found.dense.items()}
-        waiting: Sequence[Ref] | set[Ref] = ()
-        if self._snapshot.vectors < self._snapshot.chunks:
-            waiting = set(await self._snapshot.without_vector(list(found.lexical)))
-        return fused(found.lexical, found.dense, without_vector=waiting)
+        scale = Scale.parsed(self._snapshot.facts.get(FACT, ""))
+        return fused(found.lexical, await self._cosines(found, found.vector), scale)
+
+    async def _cosines(self, found: Found, vector: "NDArray[float32]") -> Scores:
+        """Of every chunk of both rankings that has a vector."""
+        rest = [ref for ref in found.lexical if ref not in found.dense]
+        rows = await self._snapshot.vectors_of(rest)
+        if not rows.size:
+            return found.dense
+        cosines = zip(rest, rows @ vector, rows, strict=True)
+        return {**found.dense, **{ref: float(cosine) for ref, cosine, row in cosines if row.any()}}
 
     async def _reranked(self) -> None:
         """What the question names goes up; then declared boosts; then a cross-encoder's order."""
@@ -318,9 +325,7 @@ class _Search:
     # --- what stages share -----------------------------------------------------------------------
 
     def _ranked(self) -> list[Ref]:
-        """Best first; ties by age, so that searches repeat."""
-        scores = self.progress.scores
-        return sorted(scores, key=lambda ref: (-scores[ref], ref))
+        return ranked(self.progress.scores)
 
     async def _fetch(self, refs: Sequence[Ref] | Scores) -> None:
         held = self.progress.candidates

@@ -22,10 +22,13 @@ RULES = re.compile(r"[\s|:+=>-]*")
 
 LINES = st.sampled_from(
     [
-        "# A", "## B b", "Title", "=====", "-----", "~~~~", "word " * 9, "A sentence. And e.g. two.",
-        "x" * 900, "日本語。" * 40, "", "", "```", "```python", "~~~", "- item", "* one", "1. first",
+        "# A", "## B b", "Title", "=====", "-----", "~~~~", "word " * 9,
+        "A sentence. And e.g. two.",
+        "x" * 900, "日本語。" * 40, "", "", "```", "```python", "~~~", "- item", "* one",
+        "1. first",
         "> quoted", ">", "| a | b |", "|---|:--|", "| 1 | 2 |", "a | b", "- | -", "+---+---+",
-        "+===+===+", "| a | b |", "==== ====", "a    b", ".. note:: n", ".. code-block:: c", "Such::",
+        "+===+===+", "| a | b |", "==== ====", "a    b", ".. note:: n", ".. code-block:: c",
+        "Such::",
         "def f(a):", "class A:", "return 1", "@decorated", "# why", '"""Doc.', '"""', "}", "{",
         "int main() {", "x = 'a\\d'", "[ref]: http://x", "<div>", "\x0c", "a\rb", "\u2028", "éé 🙂",
     ]

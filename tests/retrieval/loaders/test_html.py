@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.agents.units import cut
-from fairlead.retrieval.chunks import chunk, estimate_tokens
+from fairlead.retrieval.chunkers import estimate_tokens, open_chunker
 from fairlead.retrieval.loaders.html_page import load
 from fairlead.retrieval.loaders.loaded import Malformed
 
@@ -209,7 +209,9 @@ def test_the_chunker_and_the_answerer_read_the_same_structure() -> None:
         "<h1>Returns</h1><p>How to return.</p><h2>Costs</h2><p>Fees:</p><ul><li>label 4 EUR</ul>"
         f"<table>{HEAD}<tr><td>DE<td>30</table>"
     )
-    assert [each.headings for each in chunk(markdown, estimate_tokens, tokens=40)] == [
+    chunker = open_chunker("recursive:tokens=40")
+    chunks = chunker.chunk(markdown, start=0, markup="markdown", count=estimate_tokens)
+    assert [each.headings for each in chunks] == [
         ("Returns",),
         ("Returns", "Costs"),
     ]

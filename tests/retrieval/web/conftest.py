@@ -48,7 +48,8 @@ class Server:
         self.pages[path] = answer
 
     def html(self, path: str, text: str, **headers: str) -> None:
-        self.page(path, f"<p>{text}</p>", Content_Type="text/html; charset=utf-8", **headers)
+        kind = {"Content_Type": "text/html; charset=utf-8", **headers}
+        self.page(path, f"<p>{text}</p>", status=200, **kind)
 
     def redirect(self, path: str, to: str, status: int = 302) -> None:
         self.page(path, status=status, Location=to)
