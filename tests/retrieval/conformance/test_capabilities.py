@@ -2,12 +2,11 @@
 
 import asyncio
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from fairlead.schema import Document, Principal
 from tests.retrieval.conformance.conftest import OpenStore, blocking, ids_in, library_on, scope
 from tests.retrieval.conftest import HashEmbedder
 
-PLACE = {"tenant": "acme", "collection": "default"}
+PLACE: dict[str, Any] = {"tenant": "acme", "collection": "default"}
 ROOT = Path(__file__).parents[3]
 
 
@@ -119,16 +118,18 @@ async def test_a_killed_ingest_is_seen_by_nobody_and_taken_up_again(
     library = library_on(store, tmp_path, embedder)
     random = Random(11)
     for number in range(4):
-        with subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", INGEST, _where(store, tmp_path)]
-            + [str(tmp_path), str(number)],
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "ignore", "-c", INGEST),
+            *(_where(store, tmp_path), str(tmp_path), str(number)),
             cwd=ROOT,
-            stdout=subprocess.PIPE,
-        ) as process:
-            assert process.stdout
-            await asyncio.to_thread(process.stdout.readline)
-            time.sleep(random.uniform(0.05, 1.2))
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout
+        await process.stdout.readline()
+        await asyncio.sleep(random.uniform(0.05, 1.2))
+        if process.returncode is None:
             process.send_signal(signal.SIGKILL)
+        await process.communicate()
         found = await library.check(tenant="acme")
         assert found.problems == ()
         if store.capabilities.transactions:

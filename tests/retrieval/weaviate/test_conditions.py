@@ -28,7 +28,8 @@ def by_sql(stored: Json, wanted: Filter) -> bool:
     for each in readings(stored):
         row = (each.word, each.number, each.moment)
         connection.execute("INSERT INTO field VALUES (?, ?, ?)", row)
-    tests, values = [], []
+    tests: list[str] = []
+    values: list[str | float] = []
     for operand in wanted.readings:
         test, given_ = _test(wanted, operand)
         tests.append(f"({test})")

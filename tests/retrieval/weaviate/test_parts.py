@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import SettingsError
+from fairlead.retrieval.stored import Spec
 from fairlead.retrieval.weaviate import WeaviateStore, names
 from fairlead.retrieval.weaviate.breaker import Breaker
 from fairlead.retrieval.weaviate.head import Head
 from fairlead.retrieval.weaviate.words import Vocabulary, packed, row, unpacked
-from fairlead.retrieval.stored import Spec
 from fairlead.sections import Weaviate as Section
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,63}", fullmatch=True)

@@ -33,7 +33,7 @@ from tests.servers.weaviate import LOOPBACK, Weaviate
 
 pytestmark = pytest.mark.weaviate
 _NOTHING = Wanted()
-PLACE = {"tenant": "acme", "collection": "default"}
+PLACE: dict[str, Any] = {"tenant": "acme", "collection": "default"}
 READER = Principal(tenant="acme")
 
 
