@@ -92,7 +92,7 @@ class Searches:
         configured: Configured,
         began: float,
     ) -> SearchResult:
-        key = replace(key, state=snapshot.state, embedder=snapshot.spec.embedder)
+        key = replace(key, state=f"{snapshot.state} {snapshot.spec.embedder}")
         kept = self._caches.get(key)
         if kept is not None:
             result = _RESULT.validate_json(kept.value)

@@ -9,7 +9,7 @@ class Breaker:
     """Opens after so many failures in a row; after some seconds one caller may try again."""
 
     def __init__(
-        self, *, limit: int = 3, seconds: float = 5.0, clock: Callable[[], float] = time.monotonic
+        self, *, limit: int = 3, seconds: float = 2.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._limit, self._seconds, self._clock = limit, seconds, clock
         self._lock = threading.Lock()

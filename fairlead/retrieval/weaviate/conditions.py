@@ -106,7 +106,7 @@ def _ordering(wanted: Filter, read: Reading, words: Collection[Reading]) -> Iter
     elif kind == "word":
         assert read.word is not None, "a scalar has a word"
         for each in words:
-            if each.word is None or is_flag(each.word):
+            if each.word is None or each.word < "\x02":  # nothing, or a flag
                 continue
             plain = each.number is None and each.moment is None
             if plain or wanted.kind == "string":

@@ -26,6 +26,9 @@ _Found = TypeVar("_Found")
 _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 _ABSENT = ("could not find class", "tenant not found", "non-existing index")
 """What the server says of what was never made, or is being made just now."""
+_LEFT_OPEN = 8
+"""Clients of nodes that died that stay open: what others still wait for there fails by itself,
+and closing would cancel it."""
 _traceparent = TraceContextTextMapPropagator()
 
 
@@ -53,6 +56,7 @@ class Connection:
         self._lock = threading.Lock()
         self._client: WeaviateClient | None = None
         self._asynchronous: dict[asyncio.AbstractEventLoop, WeaviateAsyncClient] = {}
+        self._left: list[tuple[asyncio.AbstractEventLoop, WeaviateAsyncClient]] = []
 
     @property
     def url(self) -> str:
@@ -109,9 +113,12 @@ class Connection:
             if len(self._nodes) == 1:
                 return said
             client, self._client = self._client, None
-            held, self._asynchronous = self._asynchronous, {}
-        for other in held.values():
-            _forsaken(other)
+            self._left += self._asynchronous.items()
+            self._asynchronous = {}
+            over, self._left = self._left[:-_LEFT_OPEN], self._left[-_LEFT_OPEN:]
+        for loop, other in over:
+            if loop.is_running():
+                asyncio.run_coroutine_threadsafe(other.close(), loop)
         if client is not None:
             client.close()
         return said
@@ -130,7 +137,11 @@ class Connection:
         with self._lock:
             if self._client is None:
                 client = library().WeaviateClient(**self._options())
-                client.connect()
+                try:
+                    client.connect()
+                except BaseException:
+                    client.close()
+                    raise
                 _instrument(client._connection, asynchronous=False)
                 self._client = client
             return self._client
@@ -140,7 +151,11 @@ class Connection:
         client = self._asynchronous.get(loop)
         if client is None:
             client = library().WeaviateAsyncClient(**self._options())
-            await client.connect()
+            try:
+                await client.connect()
+            except BaseException:
+                await client.close()
+                raise
             _instrument(client._connection, asynchronous=True)
             held = self._asynchronous.setdefault(loop, client)
             if held is not client:  # another task was quicker
@@ -186,11 +201,12 @@ class Connection:
         """Closes every client. The connection can be used again afterwards."""
         with self._lock:
             client, self._client = self._client, None
-            held, self._asynchronous = self._asynchronous, {}
+            held = [*self._left, *self._asynchronous.items()]
+            self._left, self._asynchronous = [], {}
         if client is not None:
             await asyncio.to_thread(client.close)
         running = asyncio.get_running_loop()
-        for loop, other in held.items():
+        for loop, other in held:
             if loop is running:
                 await other.close()
             else:

@@ -14,6 +14,7 @@ from fairlead.retrieval import Library
 from fairlead.retrieval.embedded import EmbeddedStore
 from fairlead.retrieval.store import Index, Snapshot, Store
 from fairlead.retrieval.stored import Scope
+from fairlead.retrieval.weaviate import WeaviateStore
 from fairlead.schema import Principal
 from fairlead.sections import Weaviate as Section
 from fairlead.settings import Settings
@@ -33,8 +34,6 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
     """Opens the store of the test, each time anew on the same data."""
     if request.param == "embedded":
         return lambda: EmbeddedStore(tmp_path / "knowledge")
-    from fairlead.retrieval.weaviate import WeaviateStore  # noqa: PLC0415 - an extra
-
     server = request.getfixturevalue("weaviate")
     section = Section(
         url=server.url, grpc_port=server.ports.grpc, prefix=prefix(), query_seconds=30

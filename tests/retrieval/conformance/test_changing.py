@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.retrieval.conformance.conftest import OpenStore, blocking, ids_in, li
 from tests.retrieval.conftest import HashEmbedder
 
 READER = Principal(tenant="acme")
-PLACE = {"tenant": "acme", "collection": "default"}
+PLACE: dict[str, Any] = {"tenant": "acme", "collection": "default"}
 
 
 async def ingest(library: Library, **texts: str) -> str:

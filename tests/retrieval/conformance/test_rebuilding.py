@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.retrieval.conformance.conftest import OpenStore, blocking, ids_in, li
 from tests.retrieval.conftest import HashEmbedder
 
 READER = Principal(tenant="acme")
-PLACE = {"tenant": "acme", "collection": "default"}
+PLACE: dict[str, Any] = {"tenant": "acme", "collection": "default"}
 LONG = " ".join(f"Sentence number {n} says a word or two." for n in range(120))
 
 
