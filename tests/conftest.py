@@ -5,12 +5,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from scripts.servers import weaviate_server
 from tests.servers.cluster import WeaviateCluster
 from tests.servers.weaviate import Weaviate
 
 StartWeaviate = Callable[..., Weaviate]
+
+
+settings.register_profile("fairlead", deadline=None)  # a busy machine is no failure
+settings.load_profile("fairlead")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

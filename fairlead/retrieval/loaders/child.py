@@ -82,14 +82,22 @@ def _limit(memory: int) -> None:
 
 def _watch(memory: int) -> None:
     """Ends the process when its resident memory grows by more than that."""
-    import resource  # noqa: PLC0415 - not on Windows
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + memory // unit
-    # What is in use at the start counts too: Linux hands the parent's peak down to its children.
-    while resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < most:
+    most = _resident() + memory
+    while _resident() < most:
         time.sleep(_WATCHED)
     os._exit(OUT_OF_MEMORY)
+
+
+def _resident() -> int:
+    """Bytes in memory; the most there ever were, where the system does not tell more."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as said:  # Linux hands a peak to children
+            return int(said.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource  # noqa: PLC0415 - not on Windows
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def main() -> None:
