@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,15 +31,26 @@ def prefix() -> str:
 
 
 @pytest.fixture(params=STORES)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], OpenStore]:
+    """By a name, what opens a store of its own, each time anew on the same data."""
+    kind, prefixes = request.param, defaultdict[str, str](prefix)
+    server = request.getfixturevalue("weaviate") if kind == "weaviate" else None
+
+    def named(name: str) -> OpenStore:
+        if server is None:
+            return lambda: EmbeddedStore(tmp_path / name)
+        section = Section(
+            url=server.url, grpc_port=server.ports.grpc, prefix=prefixes[name], query_seconds=30
+        )
+        return lambda: WeaviateStore(section)
+
+    return named
+
+
+@pytest.fixture
+def open_store(stores: Callable[[str], OpenStore]) -> OpenStore:
     """Opens the store of the test, each time anew on the same data."""
-    if request.param == "embedded":
-        return lambda: EmbeddedStore(tmp_path / "knowledge")
-    server = request.getfixturevalue("weaviate")
-    section = Section(
-        url=server.url, grpc_port=server.ports.grpc, prefix=prefix(), query_seconds=30
-    )
-    return lambda: WeaviateStore(section)
+    return stores("knowledge")
 
 
 @pytest.fixture
