@@ -9,7 +9,8 @@ from fairlead.retrieval.pipeline.smoothing import SHARE, smoothed
 
 def vectors(seed: int, n: int) -> NDArray[np.float32]:
     rows = np.random.default_rng(seed).normal(size=(n, 8)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
 
 
 @given(st.integers(0, 10_000), st.integers(3, 40))
