@@ -7,8 +7,8 @@ this embedder on these texts counts as much as the best match of words, and a qu
 from everything gains nothing by vectors. Stretching each list by its own minimum and maximum, the
 usual way (Bruch, Gai and Ingber 2023), makes the best of a hopeless list 1.
 
-Measured on thirteen public sets (`benchmarks/datasets.py`), up to 150 questions each, whole
-documents: mean nDCG@10 .643 against .636 for minimum and maximum with w = .4; flat from .40 to .50.
+Measured on thirteen public sets (`benchmarks/datasets.py`), up to 120 questions each, whole
+documents: mean nDCG@10 .643 against .636 for minimum and maximum with w = .4; flat from .4 to .5.
 """
 
 from collections.abc import Mapping
