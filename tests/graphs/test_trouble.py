@@ -98,6 +98,19 @@ async def test_a_store_that_is_away_makes_a_partial_answer_that_says_so(tmp_path
     parts.tracing.close()
 
 
+async def test_what_was_found_before_the_store_went_away_still_answers(tmp_path: Path) -> None:
+    class Kept(Shelf):
+        async def collections(self, tenant: str) -> tuple[()]:
+            raise Unavailable("gone")
+
+        async def text(self, **place: Any) -> str:
+            raise Unavailable("gone")
+
+    parts = parts_of(tmp_path, ScriptedPlanner([LOOK, AnswerNow()]), searcher=Kept())
+    answer = await asked(parts)
+    assert answer.status == "answered" and answer.citations[0].quote == HIT.text
+
+
 async def test_what_does_not_pass_is_raised_with_its_trace(tmp_path: Path) -> None:
     shelf = Shelf(1, InputError)
     parts = parts_of(tmp_path, ScriptedPlanner([LOOK]), searcher=shelf)
