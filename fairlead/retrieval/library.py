@@ -4,11 +4,12 @@ import asyncio
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
-from fairlead.errors import InputError
+from fairlead.errors import InputError, Unavailable
 from fairlead.protocols import Embedder, Reranker
 from fairlead.reports import CollectionInfo, IngestReport, SearchResult
 from fairlead.retrieval.caches import Caches
@@ -65,9 +66,13 @@ class Library:
         """Versions, expiry, deletion, quarantine, rebuilding, moving, audit."""
 
     async def check_embedder(self) -> None:
-        """Raises `SettingsError` where a collection was embedded by another embedder."""
+        """Raises `SettingsError` where a collection was embedded by another embedder.
+
+        While the store is away nothing is compared: searches say that, and compare when it is back.
+        """
         if self._embedder is not None:
-            await asyncio.to_thread(self._compared, self._embedder)
+            with suppress(Unavailable):
+                await asyncio.to_thread(self._compared, self._embedder)
 
     def _compared(self, embedder: Embedder) -> None:
         for _, _, spec in self.store.specs():
