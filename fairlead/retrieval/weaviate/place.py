@@ -17,9 +17,9 @@ from fairlead.retrieval.times import seconds, stamp
 from fairlead.retrieval.weaviate import names, words
 from fairlead.retrieval.weaviate.connection import Absent, Connection
 from fairlead.retrieval.weaviate.head import HEAD, INTENT, KEPT, LIVE, Head
+from fairlead.retrieval.weaviate.remembering import States
 from fairlead.retrieval.weaviate.schema import Schema
 from fairlead.retrieval.weaviate.tables import (
-    Once,
     Row,
     Table,
     Wanted,
@@ -31,6 +31,7 @@ from fairlead.storage.lease import Leases
 
 _WAITS: Final = 120.0
 """Seconds that a writer waits for another one on this machine."""
+_MOMENT: Final = 0.25
 _KEEPS: Final = 60.0
 """Seconds that a replaced build is kept for readers who began before."""
 
@@ -43,7 +44,7 @@ class Shared:
     connection: Connection
     schema: Schema
     vocabularies: words.Vocabularies = field(default_factory=words.Vocabularies)
-    remembered: Once = field(default_factory=lambda: Once(512))
+    states: States = field(default_factory=States)
 
     @property
     def leases(self) -> Leases:
@@ -56,6 +57,7 @@ class Place:
     def __init__(self, shared: Shared, tenant: str, collection: str) -> None:
         self.shared, self.tenant, self.collection = shared, tenant, collection
         self.records = self._table(names.records_class(shared.section.prefix, collection))
+        self._glimpsed: tuple[float, Head | None] = (0.0, None)
 
     def chunks(self, build: int) -> Table:
         return self._table(names.chunks_class(self.shared.section.prefix, self.collection, build))
@@ -71,6 +73,13 @@ class Place:
         except Absent:
             self.shared.schema.forget()
             return None
+
+    def glimpsed(self) -> Head | None:
+        """As `head`, at most a moment ago: for the many questions of an ingest."""
+        at, _ = self._glimpsed
+        if time.monotonic() - at > _MOMENT:
+            self._glimpsed = time.monotonic(), self.head()
+        return self._glimpsed[1]
 
     def made(self) -> Table:
         """The records, made where they were missing."""
@@ -103,6 +112,7 @@ class Place:
         """One generation: what is written in the block becomes visible at its end, or never."""
         with self.lease():
             self.made()
+            self._glimpsed = 0.0, None
             change = self._begun()
             try:
                 yield change

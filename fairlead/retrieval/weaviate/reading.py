@@ -171,9 +171,9 @@ def neighbours(place: Place, head: Head, bands: Collection[int]) -> list[Twin]:
     if not bands:
         return []
     where = documents_alive(head) & among("bands", [str(band) for band in bands])
-    rows = place.records.find(where, Wanted(values=("data", "order")), limit=_SHARING)
-    wanted = set(bands)
-    shared = Counter({row.id: len(wanted & {*documents.facts(row)["bands"]}) for row in rows})
+    rows = place.records.find(where, Wanted(values=("bands",)), limit=_SHARING)
+    wanted = {str(band) for band in bands}
+    shared = Counter({row.id: len(wanted & {*row.values["bands"]}) for row in rows})
     best = sorted(shared, key=lambda id_: (-shared[id_], id_))[:_NEIGHBOURS]
     found = place.records.get(best, documents.WITH_TEXT)
     return [documents.twin(found[id_]) for id_ in best if id_ in found]
