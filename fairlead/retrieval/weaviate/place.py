@@ -4,7 +4,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from fairlead.retrieval.stored import Spec
 from fairlead.retrieval.times import seconds, stamp
 from fairlead.retrieval.weaviate import names, words
 from fairlead.retrieval.weaviate.connection import Absent, Connection
-from fairlead.retrieval.weaviate.head import HEAD, INTENT, KEPT, LIVE, Head
+from fairlead.retrieval.weaviate.head import HEAD, INTENT, KEPT, LIVE, Head, Leaving
 from fairlead.retrieval.weaviate.remembering import States
 from fairlead.retrieval.weaviate.schema import Schema
 from fairlead.retrieval.weaviate.tables import (
@@ -25,6 +25,7 @@ from fairlead.retrieval.weaviate.tables import (
     Wanted,
     among,
     conditions,
+    slices,
 )
 from fairlead.sections import Weaviate as Section
 from fairlead.storage.lease import Leases
@@ -32,6 +33,11 @@ from fairlead.storage.lease import Leases
 _WAITS: Final = 120.0
 """Seconds that a writer waits for another one on this machine."""
 _MOMENT: Final = 0.25
+_SEARCHES: Final = 10.0
+"""Seconds after which no search is left that began before a change."""
+_LEAVING: Final = 2000
+"""Removed documents whose chunks may wait to be marked: every search names them."""
+_AT_ONCE: Final = 200
 _KEEPS: Final = 60.0
 """Seconds that a replaced build is kept for readers who began before."""
 
@@ -160,6 +166,25 @@ class Change:
         """The present build and the one being made."""
         return [build for build in (self.head.build, self.head.building) if build]
 
+    def leave(self, documents: Sequence[str]) -> None:
+        """Removes documents; their chunks are marked later."""
+        leaving = Leaving(generation=self.generation, at=time.time(), documents=tuple(documents))
+        self.head = replace(self.head, leaving=(*self.head.leaving, leaving))
+
+    def _mark(self, before: float) -> None:
+        """Marks the chunks of documents that were removed so long ago."""
+        head = self.head
+        for each in head.leaving:
+            if each.at >= before:
+                continue
+            for build in self.builds():
+                table = self.chunks(build)
+                for some in slices(each.documents, _AT_ONCE):
+                    rows = table.all(among("document", some), Wanted())
+                    table.patch({row.id: {"removed": each.generation} for row in rows})
+        kept = tuple(each for each in head.leaving if each.at >= before)
+        self.head = replace(head, leaving=kept)
+
     def order(self) -> int:
         """The place of the next document."""
         self._come += 1
@@ -224,6 +249,7 @@ class Change:
 
     def publish(self) -> None:
         """Names the generation in the head. Raises `Unavailable` where another machine wrote."""
+        self._mark(time.time() - _SEARCHES)
         self._count_words()
         for build in self._written:
             self._kept(build)
@@ -272,6 +298,9 @@ class Change:
             since = head.summed if head.epoch != before.epoch else before.summed
             older = Filter.by_property("added").less_than(since)
             self.records.delete(conditions(kind="words") & among("builds", [head.build]) & older)
+        if sum(len(each.documents) for each in head.leaving) > _LEAVING:
+            self._mark(time.time() + 1)
+            self.records.put([self.head.row()])
         self.drop_retired()
 
     def drop_retired(self) -> None:

@@ -14,7 +14,7 @@ from fairlead.retrieval.stored import Candidate, Ref, Scope, Scores
 from fairlead.retrieval.weaviate import chunks, documents, head, reading, words
 from fairlead.retrieval.weaviate.conditions import condition, field_key, orders_words
 from fairlead.retrieval.weaviate.connection import Absent
-from fairlead.retrieval.weaviate.head import HEAD, KEPT, Head, Moment, alive, shown
+from fairlead.retrieval.weaviate.head import HEAD, KEPT, Head, Moment, chunks_alive, shown
 from fairlead.retrieval.weaviate.names import key
 from fairlead.retrieval.weaviate.place import Place
 from fairlead.retrieval.weaviate.remembering import missing
@@ -79,7 +79,7 @@ class PlaceSnapshot:
         from weaviate.classes.query import Filter  # noqa: PLC0415 - an extra
 
         now = scope.now.timestamp()
-        fixed = alive(self._moment.generation)
+        fixed = chunks_alive(self._head, self._moment.generation)
         fixed &= among("readers", chunks.readable_by(scope.principal))
         for each in scope.filters:
             fixed &= await self._condition(each)
