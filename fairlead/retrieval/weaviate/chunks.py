@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
+
 from fairlead.retrieval.chunkers import Chunk
 from fairlead.retrieval.stored import Candidate, Entry, Pending, Spec, Vectors
 from fairlead.retrieval.times import seconds
@@ -130,7 +132,7 @@ def _row(
 
 
 def facts(found: Row) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(found.values["data"])
+    data: dict[str, Any] = orjson.loads(found.values["data"])
     return data
 
 

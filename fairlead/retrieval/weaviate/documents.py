@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
+
 from fairlead.retrieval.filters import OWN_FIELDS, readings
 from fairlead.retrieval.records import Record
 from fairlead.retrieval.stored import Archived, Entry, StoredDocument, Twin
@@ -130,7 +132,7 @@ def exact(text: str) -> str:
 
 def facts(found: Row) -> dict[str, Any]:
     """All that is kept of a document but its text."""
-    data: dict[str, Any] = json.loads(found.values["data"])
+    data: dict[str, Any] = orjson.loads(found.values["data"])
     return data
 
 

@@ -41,6 +41,7 @@ def erase(place: Place, rows: Sequence[Row], *, why: str, now: datetime, run: st
     with place.lease():
         _destroy(place, rows, stamp(now), why)
     place.shared.vocabularies.forget(change.head.born)
+    place.shared.states.forget(change.head.born)
     return Tally(deleted=len(live), chunks_removed=removed)
 
 

@@ -24,6 +24,21 @@ KEPT = Wanted(values=("data",))
 
 
 @dataclass(frozen=True, kw_only=True)
+class Leaving:
+    """Documents removed by a generation whose chunks do not say so yet.
+
+    The server takes an object out of its indexes before it puts a changed one in: measured, of some
+    1,400 searches beside 3,700 changes two by words and three by filtered vector missed an object
+    (reading it by id or filter never did). So chunks are marked once no search needs them.
+    """
+
+    generation: int
+    at: float
+    """Seconds since 1970."""
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Head:
     """The present state. `version` is the newest index version's number, 0 before the first."""
 
@@ -46,6 +61,7 @@ class Head:
     """Changes of word counts since they were last summed up."""
     summed: int = 0
     """The generation of that."""
+    leaving: tuple[Leaving, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -60,6 +76,7 @@ class Head:
         """As it is stored."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data["builds"] = {str(n): [s.chunker, s.embedder] for n, s in self.builds.items()}
+        data["leaving"] = [[each.generation, each.at, each.documents] for each in self.leaving]
         return Row(id=HEAD, values={"kind": "head", "data": json.dumps(data, default=dict)})
 
     @staticmethod
@@ -71,6 +88,10 @@ class Head:
             int(number): Spec(chunker=chunker, embedder=embedder)
             for number, (chunker, embedder) in data["builds"].items()
         }
+        data["leaving"] = tuple(
+            Leaving(generation=generation, at=at, documents=tuple(documents))
+            for generation, at, documents in data["leaving"]
+        )
         number, at = data["retired"]
         return Head(**{**data, "retired": (number, at)})
 
@@ -173,8 +194,19 @@ def _moment(as_of: datetime | str) -> datetime:
 # --- what a generation sees ----------------------------------------------------------------------
 
 
+def chunks_alive(head: Head, generation: int | None = None) -> Any:
+    """Chunks that are live in a generation, the present one without."""
+    from weaviate.classes.query import Filter  # noqa: PLC0415 - an extra
+
+    wanted = head.generation if generation is None else generation
+    gone = [id_ for each in head.leaving if each.generation <= wanted for id_ in each.documents]
+    if not gone:
+        return alive(wanted)
+    return alive(wanted) & Filter.not_(Filter.by_property("document").contains_any(gone))
+
+
 def alive(generation: int) -> Any:
-    """Documents or chunks that are live in a generation."""
+    """Documents that are live in a generation; of chunks, see `chunks_alive`."""
     from weaviate.classes.query import Filter  # noqa: PLC0415 - an extra
 
     return Filter.by_property("added").less_or_equal(generation) & Filter.by_property(

@@ -125,7 +125,7 @@ class WeaviateIndex:
     # --- what an ingest asks
 
     def stored(self, ids: Collection[str]) -> Mapping[str, str]:
-        head = self._place.head()
+        head = self._place.glimpsed()
         return reading.stored(self._place, head, ids) if head else {}
 
     def origins(self) -> Mapping[str, Origin]:
@@ -139,11 +139,11 @@ class WeaviateIndex:
         return reading.below(self._place, head, roots) if head else {}
 
     def twins(self, contents: Collection[bytes]) -> Mapping[bytes, Sequence[Twin]]:
-        head = self._place.head()
+        head = self._place.glimpsed()
         return reading.twins(self._place, head, contents) if head else {}
 
     def neighbours(self, bands: Collection[int]) -> Sequence[Twin]:
-        head = self._place.head()
+        head = self._place.glimpsed()
         return reading.neighbours(self._place, head, bands) if head else []
 
     def pending(self, embedder: str) -> Sequence[Pending]:

@@ -49,6 +49,7 @@ def _problems(head: Head, rows: Sequence[Row], cut: Sequence[Row], live: int) ->
     for chunk in cut:
         if int(chunk.values["added"]) <= head.generation:
             by_document.setdefault(str(chunk.values["document"]), []).append(chunk)
+    leaving = {id_ for each in head.leaving for id_ in each.documents}
     faults: Counter[str] = Counter()
     for id_, row in published.items():
         held = by_document.pop(id_, [])
@@ -62,8 +63,8 @@ def _problems(head: Head, rows: Sequence[Row], cut: Sequence[Row], live: int) ->
             for facts in map(chunks.facts, held)
         )
         faults["chunks were added or removed at another time than their document"] += sum(
-            (each.values["added"], each.values["removed"])
-            != (row.values["added"], row.values["removed"])
+            each.values["added"] != row.values["added"]
+            or (_removed(each, head) != _removed(row, head) and id_ not in leaving)
             for each in held
         )
         ordinals = [each.values["ordinal"] for each in held]
@@ -73,6 +74,12 @@ def _problems(head: Head, rows: Sequence[Row], cut: Sequence[Row], live: int) ->
     if live != head.documents:
         found.append(f"the newest version counts {head.documents} documents and has {live}")
     return found
+
+
+def _removed(row: Row, head: Head) -> int:
+    """The generation that removed it, as far as that was published."""
+    removed = int(row.values["removed"])
+    return removed if removed <= head.generation else LIVE
 
 
 def _is_live(row: Row, head: Head) -> bool:

@@ -4,7 +4,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,21 +16,28 @@ from fairlead.retrieval.stored import Spec
 from fairlead.retrieval.times import seconds, stamp
 from fairlead.retrieval.weaviate import names, words
 from fairlead.retrieval.weaviate.connection import Absent, Connection
-from fairlead.retrieval.weaviate.head import HEAD, INTENT, KEPT, LIVE, Head
+from fairlead.retrieval.weaviate.head import HEAD, INTENT, KEPT, LIVE, Head, Leaving
+from fairlead.retrieval.weaviate.remembering import States
 from fairlead.retrieval.weaviate.schema import Schema
 from fairlead.retrieval.weaviate.tables import (
-    Once,
     Row,
     Table,
     Wanted,
     among,
     conditions,
+    slices,
 )
 from fairlead.sections import Weaviate as Section
 from fairlead.storage.lease import Leases
 
 _WAITS: Final = 120.0
 """Seconds that a writer waits for another one on this machine."""
+_MOMENT: Final = 0.25
+_SEARCHES: Final = 10.0
+"""Seconds after which no search is left that began before a change."""
+_LEAVING: Final = 2000
+"""Removed documents whose chunks may wait to be marked: every search names them."""
+_AT_ONCE: Final = 200
 _KEEPS: Final = 60.0
 """Seconds that a replaced build is kept for readers who began before."""
 
@@ -43,7 +50,7 @@ class Shared:
     connection: Connection
     schema: Schema
     vocabularies: words.Vocabularies = field(default_factory=words.Vocabularies)
-    remembered: Once = field(default_factory=lambda: Once(512))
+    states: States = field(default_factory=States)
 
     @property
     def leases(self) -> Leases:
@@ -56,6 +63,7 @@ class Place:
     def __init__(self, shared: Shared, tenant: str, collection: str) -> None:
         self.shared, self.tenant, self.collection = shared, tenant, collection
         self.records = self._table(names.records_class(shared.section.prefix, collection))
+        self._glimpsed: tuple[float, Head | None] = (0.0, None)
 
     def chunks(self, build: int) -> Table:
         return self._table(names.chunks_class(self.shared.section.prefix, self.collection, build))
@@ -71,6 +79,13 @@ class Place:
         except Absent:
             self.shared.schema.forget()
             return None
+
+    def glimpsed(self) -> Head | None:
+        """As `head`, at most a moment ago: for the many questions of an ingest."""
+        at, _ = self._glimpsed
+        if time.monotonic() - at > _MOMENT:
+            self._glimpsed = time.monotonic(), self.head()
+        return self._glimpsed[1]
 
     def made(self) -> Table:
         """The records, made where they were missing."""
@@ -103,6 +118,7 @@ class Place:
         """One generation: what is written in the block becomes visible at its end, or never."""
         with self.lease():
             self.made()
+            self._glimpsed = 0.0, None
             change = self._begun()
             try:
                 yield change
@@ -149,6 +165,25 @@ class Change:
     def builds(self) -> list[int]:
         """The present build and the one being made."""
         return [build for build in (self.head.build, self.head.building) if build]
+
+    def leave(self, documents: Sequence[str]) -> None:
+        """Removes documents; their chunks are marked later."""
+        leaving = Leaving(generation=self.generation, at=time.time(), documents=tuple(documents))
+        self.head = replace(self.head, leaving=(*self.head.leaving, leaving))
+
+    def _mark(self, before: float) -> None:
+        """Marks the chunks of documents that were removed so long ago."""
+        head = self.head
+        for each in head.leaving:
+            if each.at >= before:
+                continue
+            for build in self.builds():
+                table = self.chunks(build)
+                for some in slices(each.documents, _AT_ONCE):
+                    rows = table.all(among("document", some), Wanted())
+                    table.patch({row.id: {"removed": each.generation} for row in rows})
+        kept = tuple(each for each in head.leaving if each.at >= before)
+        self.head = replace(head, leaving=kept)
 
     def order(self) -> int:
         """The place of the next document."""
@@ -214,6 +249,7 @@ class Change:
 
     def publish(self) -> None:
         """Names the generation in the head. Raises `Unavailable` where another machine wrote."""
+        self._mark(time.time() - _SEARCHES)
         self._count_words()
         for build in self._written:
             self._kept(build)
@@ -262,6 +298,9 @@ class Change:
             since = head.summed if head.epoch != before.epoch else before.summed
             older = Filter.by_property("added").less_than(since)
             self.records.delete(conditions(kind="words") & among("builds", [head.build]) & older)
+        if sum(len(each.documents) for each in head.leaving) > _LEAVING:
+            self._mark(time.time() + 1)
+            self.records.put([self.head.row()])
         self.drop_retired()
 
     def drop_retired(self) -> None:

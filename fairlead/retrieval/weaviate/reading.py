@@ -21,7 +21,7 @@ from fairlead.retrieval.stored import (
 )
 from fairlead.retrieval.weaviate import chunks, documents
 from fairlead.retrieval.weaviate.connection import Absent
-from fairlead.retrieval.weaviate.head import Head, alive, shown, version_of
+from fairlead.retrieval.weaviate.head import Head, alive, chunks_alive, shown, version_of
 from fairlead.retrieval.weaviate.names import key, object_id
 from fairlead.retrieval.weaviate.place import Place
 from fairlead.retrieval.weaviate.tables import Row, Wanted, among, conditions, slices
@@ -65,7 +65,7 @@ def counts(place: Place, head: Head) -> tuple[int, int]:
     """Live chunks, and how many of them have a vector."""
     if not head.build:
         return 0, 0
-    table, live = place.chunks(head.build), alive(head.generation)
+    table, live = place.chunks(head.build), chunks_alive(head)
     return table.count(live), table.count(live & conditions(has_vector=True))
 
 
@@ -171,9 +171,9 @@ def neighbours(place: Place, head: Head, bands: Collection[int]) -> list[Twin]:
     if not bands:
         return []
     where = documents_alive(head) & among("bands", [str(band) for band in bands])
-    rows = place.records.find(where, Wanted(values=("data", "order")), limit=_SHARING)
-    wanted = set(bands)
-    shared = Counter({row.id: len(wanted & {*documents.facts(row)["bands"]}) for row in rows})
+    rows = place.records.find(where, Wanted(values=("bands",)), limit=_SHARING)
+    wanted = {str(band) for band in bands}
+    shared = Counter({row.id: len(wanted & {*row.values["bands"]}) for row in rows})
     best = sorted(shared, key=lambda id_: (-shared[id_], id_))[:_NEIGHBOURS]
     found = place.records.get(best, documents.WITH_TEXT)
     return [documents.twin(found[id_]) for id_ in best if id_ in found]
@@ -186,7 +186,7 @@ def pending(place: Place, head: Head, build: int) -> list[Pending]:
     """Texts of a build's live chunks without a vector, shortest first."""
     if not build:
         return []
-    where = alive(head.generation) & conditions(has_vector=False)
+    where = chunks_alive(head) & conditions(has_vector=False)
     return chunks.pending(list(place.chunks(build).all(where, chunks.WAITING)))
 
 

@@ -14,9 +14,10 @@ from fairlead.retrieval.stored import Candidate, Ref, Scope, Scores
 from fairlead.retrieval.weaviate import chunks, documents, head, reading, words
 from fairlead.retrieval.weaviate.conditions import condition, field_key, orders_words
 from fairlead.retrieval.weaviate.connection import Absent
-from fairlead.retrieval.weaviate.head import HEAD, KEPT, Head, Moment, alive, shown
+from fairlead.retrieval.weaviate.head import HEAD, KEPT, Head, Moment, chunks_alive, shown
 from fairlead.retrieval.weaviate.names import key
 from fairlead.retrieval.weaviate.place import Place
+from fairlead.retrieval.weaviate.remembering import missing
 from fairlead.retrieval.weaviate.tables import AsyncTable, Wanted, among, conditions
 
 if TYPE_CHECKING:  # 60 ms to import
@@ -63,6 +64,7 @@ class PlaceSnapshot:
         self._records = AsyncTable(place.records)
         self._table = AsyncTable(place.chunks(present.build))
         self._visible: Any = None
+        self._known = place.shared.states.of(present.born, present.state)
         self.version = shown(moment.version)
         self.state = f"{present.state} {moment.generation}"
         self.spec = present.spec
@@ -77,7 +79,7 @@ class PlaceSnapshot:
         from weaviate.classes.query import Filter  # noqa: PLC0415 - an extra
 
         now = scope.now.timestamp()
-        fixed = alive(self._moment.generation)
+        fixed = chunks_alive(self._head, self._moment.generation)
         fixed &= among("readers", chunks.readable_by(scope.principal))
         for each in scope.filters:
             fixed &= await self._condition(each)
@@ -88,16 +90,16 @@ class PlaceSnapshot:
         await self._count((scope.principal.subject, *scope.principal.groups), scope)
 
     async def _count(self, readers: tuple[str, ...], scope: Scope) -> None:
-        remembered = self._place.shared.remembered
-        moment = int(scope.now.timestamp() / _COUNTED_FOR)
-        name = (self.state, readers, scope.filters, scope.max_age_days, moment)
-        held = remembered.get(name)
+        now = int(scope.now.timestamp() / _COUNTED_FOR)
+        generation = self._moment.generation
+        name = ("count", generation, readers, scope.filters, scope.max_age_days, now)
+        held = self._known.facts.get(name)
         if held is None:
-            held = await asyncio.gather(
+            counted = await asyncio.gather(
                 self._table.count(self._visible),
                 self._table.count(self._visible & conditions(has_vector=True)),
             )
-            remembered.keep(name, held)
+            held = self._known.keep_fact(name, counted)
         self.chunks, self.vectors = held
 
     async def _condition(self, wished: Wished) -> Any:
@@ -111,8 +113,7 @@ class PlaceSnapshot:
 
     async def _check_known(self, name: str) -> None:
         """Where documents were stored, one of them has the field; so a misspelt one is an error."""
-        remembered = self._place.shared.remembered
-        if remembered.get((self.state, "field", name)):
+        if self._known.facts.get(("field", name)):
             return
         where = conditions(kind="document") & among("names", [field_key(name)])
         if not await self._records.find(where, Wanted(), limit=1):
@@ -121,18 +122,17 @@ class PlaceSnapshot:
             )
             if known := reading.fields(rows):
                 raise unknown_field(name, list(known))
-        remembered.keep((self.state, "field", name), True)
+        self._known.keep_fact(("field", name), True)
 
     async def _values(self, name: str) -> tuple[Reading, ...]:
         """What documents have in a field."""
-        remembered = self._place.shared.remembered
-        found = remembered.get((self.state, "values", name))
+        found = self._known.facts.get(("values", name))
         if found is None:
             where = conditions(kind="document", erased=False) & among("names", [field_key(name)])
             rows = await self._records.find(where, documents.FACTS, limit=_FIELDS)
             values = reading.fields(rows).get(name, [])
-            found = tuple({read for value in values for read in readings(value)})
-            remembered.keep((self.state, "values", name), found)
+            read = tuple({each for value in values for each in readings(value)})
+            found = self._known.keep_fact(("values", name), read)
         return tuple(found)
 
     # --- the two rankings ------------------------------------------------------------------------
@@ -174,18 +174,20 @@ class PlaceSnapshot:
     async def vectors_of(self, refs: Sequence[Ref]) -> "NDArray[float32]":
         import numpy as np  # noqa: PLC0415 - 60 ms to import
 
-        rows = await self._table.get([str(ref) for ref in refs], Wanted(vectors=("body",)))
-        known = {
-            id_: np.asarray(row.vectors["body"], dtype=np.float32)
-            for id_, row in rows.items()
-            if "body" in row.vectors
-        }
-        if not known:
-            return np.zeros((len(refs), 0), dtype=np.float32)
-        found = np.zeros((len(refs), len(next(iter(known.values())))), dtype=np.float32)
+        held = dict(self._known.vectors)
+        wanted = missing(refs, held)
+        rows = await self._table.get(wanted, Wanted(vectors=("body",)))
+        come: dict[Ref, NDArray[float32] | None] = dict.fromkeys(wanted)
+        for id_, row in rows.items():
+            if "body" in row.vectors:
+                come[id_] = np.asarray(row.vectors["body"], dtype=np.float32)
+        self._known.keep_vectors(come)
+        held |= come
+        sizes = {len(vector) for ref in refs if (vector := held[ref]) is not None}
+        found = np.zeros((len(refs), max(sizes, default=0)), dtype=np.float32)
         for at, ref in enumerate(refs):
-            if ref in known:
-                found[at] = known[str(ref)]
+            if (vector := held[ref]) is not None:
+                found[at] = vector
         return found
 
     async def without_vector(self, refs: Collection[Ref]) -> Collection[Ref]:
@@ -193,12 +195,15 @@ class PlaceSnapshot:
         return {id_ for id_, row in rows.items() if not row.values["has_vector"]}
 
     async def candidates(self, refs: Sequence[Ref]) -> Mapping[Ref, Candidate]:
-        rows = await self._table.get([str(ref) for ref in refs], chunks.SHOWN)
-        place = self._place
-        return {
+        held, place = dict(self._known.candidates), self._place
+        rows = await self._table.get(missing(refs, held), chunks.SHOWN)
+        come: dict[Ref, Candidate] = {
             id_: chunks.candidate(row, place.tenant, place.collection, self.spec)
             for id_, row in rows.items()
         }
+        self._known.keep_candidates(come)
+        held |= come
+        return {ref: held[ref] for ref in refs if ref in held}
 
     async def sample(self, n: int) -> Sequence[Ref]:
         wanted = Wanted(sort=(("lot", True),))

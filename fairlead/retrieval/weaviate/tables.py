@@ -1,6 +1,5 @@
 """One tenant's objects of one class: written, found and counted. Knows no meaning of them."""
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -337,26 +336,6 @@ def _listed(vectors: Mapping[str, Any]) -> dict[str, list[float]] | None:
         for name, vector in vectors.items()
     }
     return found or None
-
-
-class Once:
-    """Remembers what was computed for the newest few keys. Thread-safe."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: dict[object, object] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: object) -> Any:
-        with self._lock:
-            return self._held.get(key)
-
-    def keep(self, key: object, value: object) -> None:
-        with self._lock:
-            self._held.pop(key, None)
-            self._held[key] = value
-            while len(self._held) > self._most:
-                self._held.pop(next(iter(self._held)))
 
 
 def conditions(**equal: str | int | bool) -> Any:

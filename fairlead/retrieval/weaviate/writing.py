@@ -72,7 +72,10 @@ def retire(place: Place, ids: Collection[str], *, run: str, reason: str) -> Tall
 
 
 def renew(place: Place, ids: Collection[str], at: str) -> None:
-    """Notes that the documents were seen unchanged at their source."""
+    """Notes that the documents were seen unchanged at their source.
+
+    A search at that moment may miss a chunk, as `Leaving` says; only where documents age.
+    """
     if not ids:
         return
     with place.change() as change:
@@ -187,14 +190,12 @@ def take_out(change: Change, rows: Sequence[Row], number: int) -> int:
         return 0
     gone = {"removed": change.generation, "removed_in": number}
     change.records.patch({row.id: gone for row in rows})
+    change.leave([row.id for row in rows])
     removed = 0
     for build in change.builds():
-        ids = [row.id for row in rows if build in documents.builds_of(row)]
-        table = change.chunks(build)
-        for some in slices(ids, _KEYS):
-            found = list(table.all(among("document", some), Wanted()))
-            table.patch({row.id: {"removed": change.generation} for row in found})
-            removed += len(found) if build == change.head.build else 0
+        if build == change.head.build:
+            for some in slices([row.id for row in rows], _KEYS):
+                removed += change.place.chunks(build).count(among("document", some))
         counts = [documents.stems_of(row).get(build, Counter()) for row in rows]
         change.words(build, words.differing(counts, ()))
     return removed
@@ -209,7 +210,10 @@ def forget_origins(change: Change, rows: Sequence[Row]) -> None:
 
 
 def give_vectors(change: Change, build: int, vectors: Vectors) -> None:
-    """Gives the chunks of a build that have none their vectors."""
+    """Gives the chunks of a build that have none their vectors.
+
+    A search at that moment may miss a chunk (see `Leaving`); it was half searchable until then.
+    """
     table = change.chunks(build)
     for some in slices([each.hex() for each in vectors], _KEYS):
         where = among("embedded", some) & conditions(has_vector=False)
