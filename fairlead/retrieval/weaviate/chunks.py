@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from fairlead.retrieval.analysis import TITLE_WEIGHT
 from fairlead.retrieval.chunkers import Chunk
 from fairlead.retrieval.stored import Candidate, Entry, Pending, Spec, Vectors
 from fairlead.retrieval.times import seconds
@@ -20,7 +21,7 @@ from fairlead.schema import Hit, Principal, Provenance
 SHOWN: Final = Wanted(values=("data", "document"))
 STORED: Final = (
     "document embedded readers tags entities added removed order ordinal ends seen has_vector lot"
-    " words heads expires data"
+    " words expires data"
 ).split()
 WHOLE: Final = Wanted(values=tuple(STORED), vectors=("body", "title"))
 WAITING: Final = Wanted(values=("data", "embedded", "order", "ordinal"))
@@ -123,8 +124,7 @@ def _row(
             "ordinal": piece.ordinal,
             "has_vector": "body" in found,
             "lot": int.from_bytes(hashlib.blake2b(id_.encode(), digest_size=4).digest()),
-            "heads": stems[0],
-            "words": stems[1],
+            "words": f"{stems[1]}{f' {stems[0]}' * TITLE_WEIGHT}",
             "data": json.dumps({**facts, **own}, ensure_ascii=False),
         },
         vectors=found,

@@ -34,7 +34,7 @@ _CHUNKS: Final = {
     "number": ("ends", "seen"),
     "flag": ("has_vector",),
     "lot": ("lot",),
-    "words": ("words", "heads"),
+    "words": ("words",),
     "date": ("expires",),
     "kept": ("data",),
 }

@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # 60 ms to import
     from numpy import float32
     from numpy.typing import NDArray
 
-_TITLED: Final = ("heads^3", "words")
+_WORDS: Final = ("words",)
+"""Stems of the title stand in it three times: as on the embedded store, and in one length."""
 _COUNTED_FOR: Final = 5.0
 """Seconds that counts of what a reader may see hold in one state: documents expire."""
 _FIELDS: Final = 10_000
@@ -142,7 +143,7 @@ class PlaceSnapshot:
         said = " ".join(stem for term in terms for stem in stems[term])
         if not said:
             return {}
-        rows = await self._table.by_words(said, _TITLED, self._visible, n)
+        rows = await self._table.by_words(said, _WORDS, self._visible, n)
         return {row.id: row.score for row in rows}
 
     async def dense(self, vector: "NDArray[float32]", n: int) -> Scores:
