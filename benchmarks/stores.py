@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-QUESTIONS = 200
+QUESTIONS = 100
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def _prepare(documents: Path, chunks: int, work: Path) -> None:
             words = held["text"].split()
             if taken % 50 == 0 and len(words) > 60 and len(questions) < QUESTIONS:
                 questions.append(" ".join(words[40:49]))
-            if size > chunks * 300:  # characters of a chunk of technical documentation
+            if size > chunks * 350:  # characters of a chunk of technical documentation
                 break
     (work / "questions.json").write_text(json.dumps(questions))
 
