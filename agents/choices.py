@@ -6,19 +6,16 @@ A tool with an effect beyond reading is chosen only where the question asks for 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fairlead.agents.arguments import Filled, fill
+from fairlead.agents.memory import embed
 from fairlead.agents.questions import Asked
 from fairlead.agents.results import facts
 from fairlead.agents.words import fold, stem, stems, words
 from fairlead.decisions import View
 from fairlead.protocols import Embedder
 from fairlead.schema import Json, ToolCall, ToolResult, ToolSpec
-
-if TYPE_CHECKING:  # numpy costs 60 ms to import and is needed here for annotations
-    from numpy import float32
-    from numpy.typing import NDArray
 
 FIRM: Final = 0.2
 """Relevance from which a tool is called whose arguments stand in the question by their form."""
@@ -71,11 +68,10 @@ class Choice:
 
 
 class Chooser:
-    """Rates tools for questions; remembers the vectors of descriptions."""
+    """Rates tools for questions."""
 
     def __init__(self, embedder: Embedder | None) -> None:
         self._embedder = embedder
-        self._vectors: dict[str, NDArray[float32]] = {}
 
     def choices(self, asked: Asked, view: View) -> list[Choice]:
         """Every tool that comes into question, the best first."""
@@ -99,16 +95,15 @@ class Chooser:
 
     def _relevance(self, question: str, tools: Sequence[ToolSpec]) -> Mapping[str, float]:
         shared = {spec.name: _shared(question, spec) for spec in tools}
-        if self._embedder is None or not tools:
-            return {name: 2 * score for name, score in shared.items()}
+        if not tools:
+            return {}
+        asked = embed(self._embedder, [question], query=True)
         texts = {spec.name: f"{spec.name.replace('_', ' ')}: {_summary(spec)}" for spec in tools}
-        new = [text for text in texts.values() if text not in self._vectors]
-        if new:
-            self._vectors.update(zip(new, self._embedder.embed(new), strict=True))
-        vector = self._embedder.embed([question])[0]
-        return {
-            name: float(self._vectors[text] @ vector) + shared[name] for name, text in texts.items()
-        }
+        told = embed(self._embedder, list(texts.values())) if asked is not None else None
+        if asked is None or told is None:
+            return {name: 2 * score for name, score in shared.items()}
+        near = told @ asked[0]
+        return {name: float(near[at]) + shared[name] for at, name in enumerate(texts)}
 
 
 def _summary(spec: ToolSpec) -> str:

@@ -45,8 +45,8 @@ def weight(question: str, missing: Sequence[str], embedder: Embedder | None) -> 
     """
     if not missing:
         return 0.0
-    if embedder is None:
-        return min(1.0, len(missing) / max(1, len(question.split())))
     without = [re.sub(rf"(?i)\b{re.escape(word)}\b", " ", question) for word in missing[:6]]
-    vectors = embed(embedder, [question, *without])
+    vectors = embed(embedder, [question, *without], query=True)
+    if vectors is None:
+        return min(1.0, len(missing) / max(1, len(question.split())))
     return float(max(0.0, 1.0 - min(vectors[1:] @ vectors[0])))

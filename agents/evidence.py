@@ -161,13 +161,15 @@ def _cosines(
     question: str, focus: str, supports: Sequence[Support], embedder: Embedder | None
 ) -> list[float]:
     """With the question; where it leans on an earlier one, the mean with what was asked last."""
-    if embedder is None:
+    asked = embed(embedder, [question, focus], query=True)
+    if asked is None:
         return [support.coverage for support in supports]
     leads = [introduction(support.passage, support.unit)[:80] for support in supports]
     texts = [f"{lead} {s.text}".strip()[:READ] for lead, s in zip(leads, supports, strict=True)]
-    vectors = embed(embedder, [question, focus, *texts])
-    both = vectors[2:] @ vectors[:2].T
-    return [float(value) for value in both.mean(axis=1)]
+    told = embed(embedder, texts)
+    if told is None:
+        return [support.coverage for support in supports]
+    return [float(value) for value in (told @ asked.T).mean(axis=1)]
 
 
 def _scored(

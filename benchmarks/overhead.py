@@ -47,7 +47,8 @@ def _parts(tracing: "Tracing") -> "Parts":
     from fairlead.agents import ScriptedPlanner
     from fairlead.decisions import AnswerNow, AnyDecision, Call, View
     from fairlead.graphs import Parts
-    from fairlead.schema import CollectionInfo, Draft, ToolCall
+    from fairlead.reports import CollectionInfo
+    from fairlead.schema import Draft, ToolCall
     from fairlead.tools import Toolbox
 
     @tool(effect="read")

@@ -41,7 +41,7 @@ async def assembled(
 ) -> AsyncIterator[dict[str, Any]]:
     """The keyword arguments of an `Assistant`; everything opened is closed with the block."""
     root = settings.storage.path
-    embedder = open_embedder(settings.retrieval.embedder)
+    embedder = open_embedder(settings)
     warming = asyncio.get_running_loop().run_in_executor(None, _warm, embedder)
     # After the embedder began to load: its work and this import overlap.
     from fairlead.graphs import Checkpoints, Parts, build_machine  # noqa: PLC0415
@@ -58,6 +58,7 @@ async def assembled(
         opened.callback(checkpoints.close)
         library = Library(root / "knowledge", embedder, settings, tracing)
         opened.push_async_callback(library.close)
+        await library.check_embedder()
         parts = Parts(
             planner=planner or EmbeddedPlanner(embedder),
             answerer=_answerer(settings, model, embedder, tracing),

@@ -17,18 +17,17 @@ from opentelemetry.trace import SpanKind
 from fairlead.errors import InputError, NotFound, Refused, ThreadBusy
 from fairlead.guardrails import admit_hit, admit_question
 from fairlead.protocols import Model, Planner
+from fairlead.reports import IngestReport, SearchResult
 from fairlead.retrieval import Library
 from fairlead.schema import (
     Answer,
     ApprovalDecision,
     Document,
     Event,
-    IngestReport,
     Json,
     Passage,
     Principal,
     SearchMode,
-    SearchResult,
 )
 from fairlead.settings import Settings, load
 from fairlead.storage import Leases

@@ -8,13 +8,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fairlead.decisions import AnyDecision, View
+from fairlead.reports import CollectionInfo, SearchResult
 from fairlead.schema import (
-    CollectionInfo,
     Draft,
     Json,
     Principal,
     SearchMode,
-    SearchResult,
     ToolCall,
     ToolOutput,
     ToolSpec,
@@ -99,17 +98,36 @@ class Embedder(Protocol):
 
     @property
     def identity(self) -> str:
-        """Name, revision and dimension: vectors of two identities are never compared."""
+        """All that decides whether two vectors compare; those of two identities never do.
+
+        Name, revision, dimension, and the prefixes if there are any. May ask a server for the
+        dimension, the first time, and raise as `embed` does.
+        """
         ...
 
     @property
     def dimension(self) -> int: ...
 
-    def embed(self, texts: Sequence[str]) -> "NDArray[float32]":
-        """Shape (len(texts), dimension), float32, rows of length 1. Blocks: call in a thread."""
+    def embed(self, texts: Sequence[str], *, query: bool = False) -> "NDArray[float32]":
+        """Shape (len(texts), dimension), float32, rows of length 1. Blocks: call in a thread.
+
+        `query`: the texts are questions, which some models want to be told apart from documents.
+        """
         ...
 
-    def count_tokens(self, text: str) -> int: ...
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the text has, at least about."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An embedder that is told what its calls cost."""
+
+    @property
+    def last_tokens(self) -> int:
+        """Tokens of the calling thread's last `embed`; 0 where nobody counted them."""
+        ...
 
 
 @runtime_checkable
@@ -117,6 +135,22 @@ class Vocabulary(Protocol):
     """An embedder that can also tell real words from misspelt ones."""
 
     def knows(self, word: str) -> bool: ...
+
+
+class Reranker(Protocol):
+    """A cross-encoder: reads question and text together, and rates how well the one answers it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def depth(self) -> int:
+        """How many of the best candidates are worth its time."""
+        ...
+
+    async def scores(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        """From 0 (has nothing to do with it) to 1 (answers it), one for each text in order."""
+        ...
 
 
 class Searcher(Protocol):
@@ -132,7 +166,10 @@ class Searcher(Protocol):
         mode: SearchMode = "hybrid",
         filters: Mapping[str, Json] | None = None,
         as_of: datetime | str | None = None,
-    ) -> SearchResult: ...
+        tokens: int | None = None,
+    ) -> SearchResult:
+        """`tokens` is a budget for all passages together, within which neighbours are joined."""
+        ...
 
     async def collections(self, tenant: str) -> tuple[CollectionInfo, ...]: ...
 

@@ -21,6 +21,8 @@ Integrity = Literal["system", "user", "first_party", "endorsed", "untrusted"]
 Confidentiality = Literal["public", "tenant", "readers", "secret"]
 Status = Literal["answered", "asking", "abstained", "waiting", "partial", "refused"]
 SearchMode = Literal["hybrid", "dense", "sparse"]
+Personal = Literal["email", "card", "iban", "ip", "ssn", "phone", "url"]
+"""Kinds of personal data that can be told by their form."""
 
 QUESTION_LIMIT = 32_000
 """Characters of a question; longer ones are refused, never cut."""
@@ -55,9 +57,23 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a guard noticed; `start` and `end` are code points of the text before the guard."""
+    """What a guard or a loader noticed.
 
-    kind: Literal["hidden_text", "control_token", "instruction_like", "truncated"]
+    `start` and `end` are code points of the text before the guard; both are 0 for what concerns a
+    whole document, or stands in no text because it was left out. `detail` of `pii` and `secret`
+    names the entity, never the value.
+    """
+
+    kind: Literal[
+        "hidden_text",
+        "control_token",
+        "instruction_like",
+        "truncated",
+        "reduced_assurance",
+        "repaired",
+        "pii",
+        "secret",
+    ]
     start: int
     end: int
     detail: str = ""
@@ -85,10 +101,31 @@ class Document:
     source: str = ""
     url: str = ""
     published_at: datetime | None = None
+    valid_until: datetime | None = None
+    """From then on it is gone."""
     version: str = ""
     language: str = ""
     metadata: Mapping[str, Json] = Field(default_factory=dict)
     acl: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a piece of a document comes from and how it was stored; times are RFC 3339 in UTC."""
+
+    url: str = ""
+    content_hash: str = ""
+    """Of the document's whole text but for white space and case."""
+    fetched_at: str = ""
+    valid_until: str = ""
+    """Empty for always."""
+    readers: tuple[str, ...] = ()
+    """Who may read it; empty for everybody in the tenant."""
+    language: str = ""
+    chunker: str = ""
+    embedder: str = ""
+    run_id: str = ""
+    """The ingest run that stored it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +148,9 @@ class Hit:
     metadata: Mapping[str, Json] = Field(default_factory=dict)
     headings: tuple[str, ...] = ()
     published_at: datetime | None = None
+    lead: str = ""
+    """What the piece carries from before it, such as its table's header row; not part of `text`."""
+    provenance: Provenance = Provenance()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,45 +175,6 @@ class Passage(Hit):
                 break
             position += 1
         return position
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """What a store found: best first, with a calibrated confidence (0 to 1) that it answers."""
-
-    hits: tuple[Hit, ...] = ()
-    confidence: float = 0.0
-    timings: Mapping[str, float] = Field(default_factory=dict)
-    """Milliseconds by stage."""
-    index_version: str = ""
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class CollectionInfo:
-    """What a planner or an operator needs to know of a collection."""
-
-    name: str
-    tenant: str
-    documents: int = 0
-    chunks: int = 0
-    vectors: int = 0
-    index_version: str = ""
-    embedder: str = ""
-    store: str = "embedded"
-
-
-@dataclass(frozen=True, kw_only=True)
-class IngestReport:
-    """The fields of `fairlead.ingest/1`."""
-
-    documents: Mapping[str, int]
-    chunks: Mapping[str, int]
-    vectors: Mapping[str, int]
-    rejects: tuple[Mapping[str, str], ...] = ()
-    findings: tuple[Mapping[str, Json], ...] = ()
-    index_version: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 # --- tools ---------------------------------------------------------------------------------------
@@ -330,6 +331,8 @@ class Answer:
     route: Route = Route(model="embedded")
     usage: Usage = Usage()
     warnings: tuple[str, ...] = ()
+    missing: str = ""
+    """What could not be reached and may have cost the answer; empty where nothing was."""
     run_id: str = ""
     thread_id: str = ""
     trace_id: str = ""

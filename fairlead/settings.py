@@ -11,105 +11,45 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from fairlead.errors import SettingsError
-from fairlead.schema import Effect, Json, Name
+from fairlead.schema import Name
+from fairlead.sections import (
+    Budgets,
+    Collection,
+    Guard,
+    ModelSettings,
+    Policy,
+    Retrieval,
+    Section,
+    ServedModel,
+    Storage,
+    Telemetry,
+    Tools,
+    Weaviate,
+)
 
 FILE_NAME = "fairlead.toml"
-_NOT_YET = {"models", "routes", "agents", "weaviate", "guard"}
+_NOT_YET = {"routes", "agents"}
 """Sections of the documented format that this version does not act on, and therefore refuses."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-class Storage(_Section):
-    """Where the embedded default keeps everything."""
-
-    path: Path = Path(".fairlead")
-    """Relative to the settings file's folder, else to the current one."""
-
-
-class ModelSettings(_Section):
-    """Which model writes answers."""
-
-    provider: str = Field(default="embedded", pattern=r"^(embedded|langchain:[\w.]+:\w+)$")
-    """`embedded`, or `langchain:MODULE:CLASS` for any LangChain chat model."""
-    options: Mapping[str, Json] = Field(default_factory=dict)
-    """Keyword arguments for the LangChain class."""
-
-
-class Retrieval(_Section):
-    """How documents are found."""
-
-    store: Literal["embedded"] = "embedded"
-    embedder: str = Field(default="default", pattern=r"^(default|none|langchain:[\w.]+:\w+)$")
-    k: Annotated[int, Field(ge=1, le=100)] = 8
-    context_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2000
-
-
-class Collection(_Section):
-    """What differs for one collection."""
-
-    chunker: Literal["recursive"] = "recursive"
-
-
-class Declaration(_Section):
-    """What a tool that cannot be decorated does."""
-
-    effect: Effect
-    authority: tuple[str, ...] = ()
-    payload: tuple[str, ...] = ()
-    returns: Literal["untrusted", "first_party"] = "untrusted"
-
-
-class Tools(_Section):
-    """Declarations by tool name, and limits for every tool."""
-
-    declare: Mapping[str, Declaration] = Field(default_factory=dict)
-    seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    """Time limit of one call where the tool sets none."""
-    output_chars: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
-    """Longer outputs are cut, with a finding."""
-
-
-class Policy(_Section):
-    """What may happen without asking."""
-
-    allow: tuple[str, ...] = ()
-    """Tools with effects beyond read and egress that may run."""
-
-
-class Budgets(_Section):
-    """What one run may use; exceeding one ends it with a stated partial answer."""
-
-    hops: Annotated[int, Field(ge=1, le=100)] = 12
-    tool_calls: Annotated[int, Field(ge=0, le=1000)] = 24
-    tokens: Annotated[int, Field(ge=1)] = 60_000
-    seconds: Annotated[float, Field(gt=0)] = 120.0
-
-
-class Telemetry(_Section):
-    """What is recorded of a run."""
-
-    store: Literal["local", "off"] = "local"
-    content: Literal["none", "spans"] = "none"
-    """`spans` also records questions, queries, arguments and texts on spans."""
-
-
-class Settings(_Section):
+class Settings(Section):
     """All settings of one assistant."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")] = 1
     storage: Storage = Storage()
     model: ModelSettings = ModelSettings()
+    models: Mapping[Name, ServedModel] = Field(default_factory=dict)
     retrieval: Retrieval = Retrieval()
     collections: Mapping[Name, Collection] = Field(default_factory=dict)
+    weaviate: Weaviate = Weaviate()
+    guard: Guard = Guard()
     tools: Tools = Tools()
     policy: Policy = Policy()
     budgets: Budgets = Budgets()
@@ -211,20 +151,25 @@ def _complaint(error: ErrorDetails, origins: Mapping[str, str]) -> SettingsError
 
 def _known(location: tuple[int | str, ...]) -> list[str]:
     """The names that could have stood where the unknown one stands; else every name."""
-    model: type[BaseModel] = Settings
-    path: list[str] = []
-    for part in location[:-1]:
-        field = model.model_fields.get(str(part))
-        kind = field.annotation if field else None
-        path.append(str(part))
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            model = kind
-        elif path == ["tools", "declare"]:
-            continue
-        else:
-            model = Declaration if path[:2] == ["tools", "declare"] else Collection
-    beside = [".".join([*path, f.alias or n]) for n, f in model.model_fields.items()]
+    path = [str(part) for part in location[:-1]]
+    kind: Any = Settings
+    for part in path:
+        kind = _below(kind, part)
+    fields = kind.model_fields if _is_section(kind) else {}
+    beside = [".".join([*path, field.alias or name]) for name, field in fields.items()]
     return beside + [name for name, _ in flatten(Settings()) if name not in beside]
+
+
+def _below(kind: Any, part: str) -> Any:
+    """The type of what stands under one name of a section, or of a table of them."""
+    if not _is_section(kind):  # Mapping[Name, Section]
+        return get_args(kind)[1]
+    inner = kind.model_fields[part].annotation
+    return get_args(inner)[0] if isinstance(inner, UnionType) else inner  # Section | None
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _lay(

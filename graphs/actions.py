@@ -9,19 +9,20 @@ from typing import TypeVar
 from opentelemetry.trace import SpanKind
 
 from fairlead.decisions import Call, Retrieve
+from fairlead.errors import Unavailable
 from fairlead.graphs.attempts import attempted
 from fairlead.graphs.journey import Journey
 from fairlead.graphs.nodes import Node, hop_node
 from fairlead.graphs.parts import Parts
 from fairlead.graphs.state import Found, Known, State
 from fairlead.guardrails import admit_hit, admit_output, decide
+from fairlead.reports import SearchResult
 from fairlead.schema import (
     Finding,
     Hit,
     Json,
     Passage,
     Principal,
-    SearchResult,
     ToolCall,
     ToolOutput,
     ToolResult,
@@ -43,13 +44,19 @@ def retrieve_node(parts: Parts) -> Node:
         places = (decision.collection,) if decision.collection else journey.collections
         filters = {**(decision.filters or {}), **(journey.run.filters or {})} or None
 
+        away: list[str] = []
+
         async def search(query: str, collection: str) -> SearchResult:
             async def once(attempt: int) -> SearchResult:
                 return await _searched(
                     parts, journey, principal, query, collection, filters, attempt
                 )
 
-            return await attempted(once)
+            try:
+                return await attempted(once)
+            except Unavailable as error:
+                away.append(error.message)
+                return SearchResult(hits=(), confidence=0.0)
 
         wanted = [search(q, place) for q in decision.queries for place in places or ("default",)]
         try:
@@ -63,7 +70,8 @@ def retrieve_node(parts: Parts) -> Node:
                 hits=hits,
                 confidence=max((result.confidence for result in results), default=0.0),
                 warnings=_unique(w for result in results for w in result.warnings),
-                detail=_passages_detail(decision.queries, hits),
+                detail=away[0] if away else _passages_detail(decision.queries, hits),
+                away=away[0] if away else "",
             )
         }
 
@@ -194,6 +202,7 @@ def guard_node(parts: Parts) -> Node:
                     (*progress.warnings, *found.warnings, *withheld, *_failures(results))
                 ),
                 limit=found.limit or progress.limit,
+                away=found.away or progress.away,
             ),
         }
 

@@ -16,7 +16,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
 from fairlead.decisions import AnswerNow, AnyDecision, Budget, Call, Decision, Delegate, View
-from fairlead.errors import FairleadError, InputError, Refused
+from fairlead.errors import FairleadError, InputError, Refused, Unavailable
 from fairlead.graphs.journey import Journey, Listener, begin_journey
 from fairlead.graphs.parts import Parts
 from fairlead.graphs.principal import principal_of
@@ -171,8 +171,11 @@ async def view_of(parts: Parts, state: State, journey: Journey, principal: Princ
     known, progress = state["known"], state["progress"]
     budgets = parts.settings.budgets
     if journey.collections is None:
-        found = await parts.searcher.collections(principal.tenant)
-        journey.collections = tuple(info.name for info in found)
+        try:
+            found = await parts.searcher.collections(principal.tenant)
+            journey.collections = tuple(info.name for info in found)
+        except Unavailable:  # what was kept of it may still answer
+            journey.collections = ("default",)
     used = progress.usage
     return View(
         question=state["question"],

@@ -9,6 +9,7 @@ from langgraph.types import Command
 
 from fairlead.agents import verify as verify_draft
 from fairlead.decisions import AnyDecision, Ask, Stop
+from fairlead.errors import Unavailable
 from fairlead.graphs.journey import Journey
 from fairlead.graphs.nodes import Node, Outcome, hop_node, view_of
 from fairlead.graphs.parts import Parts
@@ -89,14 +90,17 @@ async def _quoted(
             continue
         at = passage.text.index(citation.quote)  # verified before
         start, end = passage.stored_span(at, at + len(citation.quote))
-        quote = await parts.searcher.text(
-            tenant=principal.tenant,
-            collection=passage.collection,
-            document_id=passage.document_id,
-            version=passage.version,
-            start=start,
-            end=end,
-        )
+        try:
+            quote = await parts.searcher.text(
+                tenant=principal.tenant,
+                collection=passage.collection,
+                document_id=passage.document_id,
+                version=passage.version,
+                start=start,
+                end=end,
+            )
+        except Unavailable:  # found before the store went away: the warnings say so
+            quote = citation.quote
         if quote is None:
             return draft, f"the quote from {citation.source!r} is not in the stored document"
         citations.append(replace(citation, quote=quote))
@@ -122,6 +126,7 @@ def _closed(
         route=draft.route,
         usage=progress.usage,
         warnings=tuple(dict.fromkeys((*progress.warnings, *draft.warnings))),
+        missing=progress.away,
         run_id=run.run_id,
         thread_id=run.thread_id,
         trace_id=journey.root.trace_id,
@@ -156,7 +161,7 @@ def _closed(
 
 
 def _outcome(state: State, progress: Progress, draft: Draft) -> tuple[Status, str]:
-    """Status and text: a budget that ran out or a refusal is always said in words."""
+    """Status and text: a budget that ran out, a refusal and what was away are said in words."""
     refused = [r.error for r in state["known"].tool_results if r.refused]
     if draft.status == "abstained" and refused:
         return "refused", "\n".join(dict.fromkeys(refused))
@@ -164,6 +169,8 @@ def _outcome(state: State, progress: Progress, draft: Draft) -> tuple[Status, st
         said = f"Stopped early: the budget of {progress.limit} is used up."
         known = draft.text if draft.status == "answered" else ""
         return "partial", f"{known}\n\n{said}".strip()
+    if progress.away and draft.status == "abstained":
+        return "partial", f"I cannot answer now: {progress.away}."
     return draft.status, draft.text or NO_ANSWER
 
 

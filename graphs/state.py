@@ -63,6 +63,8 @@ class Progress:
     warnings: tuple[str, ...] = ()
     limit: str = ""
     """Which budget ran out, in words; empty while none has."""
+    away: str = ""
+    """What could not be reached, in words; empty while everything could."""
     note: str = ""
     """What verification found wrong with the first draft."""
 
@@ -77,6 +79,7 @@ class Found:
     warnings: tuple[str, ...] = ()
     detail: str = ""
     limit: str = ""
+    away: str = ""
     calls: int = Field(default=0, ge=0)
 
 

@@ -84,7 +84,7 @@ def admit_hit(hit: Hit) -> Passage:
         **fields,
         label=_UNTRUSTED,
         findings=(*seen.findings, *elsewhere),
-        removed=seen.removed,
+        removed=tuple(seen.removed),
     )
 
 

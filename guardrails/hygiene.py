@@ -9,6 +9,10 @@ Does not cover text hidden by other means: white on white, tiny print, look-alik
 
 import re
 import unicodedata
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 _ALWAYS: Final = (
@@ -22,8 +26,9 @@ _SELECTORS: Final = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 HIDDEN: Final = f"[{_ALWAYS}{_JOINERS}{_SELECTORS}]"
 """A character class of what may have to go, for `re` and for RE2."""
 
-_candidates: Final = re.compile(HIDDEN)
-_always: Final = re.compile(f"[{_ALWAYS}]")
+_candidates: Final = re.compile(f"{HIDDEN}+")
+_always: Final = re.compile(f"[{_ALWAYS}]+")
+_tags: Final = re.compile("[\U000e0020-\U000e007e]")
 _selector: Final = re.compile(f"[{_SELECTORS}]")
 _ideograph: Final = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _mongolian: Final = re.compile("[\u1820-\u1842\u1880-\u18aa]")
@@ -40,17 +45,22 @@ _joining: Final = re.compile(  # letters and signs of scripts whose spelling use
 )
 
 
-def hidden(text: str) -> list[int]:
+def hidden(text: str) -> "array[int]":
     """Where the characters stand that have to go, in rising order. Linear time."""
-    gone: list[int] = []
+    gone = array("I")
     for found in _candidates.finditer(text):
-        at = found.start()
-        if _always.match(text, at) or not _needed(text, at, gone):
-            gone.append(at)
+        at, end = found.span()
+        while at < end:
+            always = _always.match(text, at, end)
+            if always:
+                gone.extend(range(at, always.end()))
+            elif not _needed(text, at, gone):
+                gone.append(at)
+            at = always.end() if always else at + 1
     return gone
 
 
-def _needed(text: str, at: int, gone: list[int]) -> bool:
+def _needed(text: str, at: int, gone: Sequence[int]) -> bool:
     """Whether the joiner or selector at `at` does something for the visible text around it."""
     if not at or (gone and gone[-1] == at - 1):
         return False
@@ -81,7 +91,7 @@ def _emoji(text: str, at: int) -> bool:
     return bool(_pictorial.match(text, at))
 
 
-def without(text: str, gone: list[int]) -> str:
+def without(text: str, gone: Sequence[int]) -> str:
     """`text` less the characters at `gone`."""
     if not gone:
         return text
@@ -94,21 +104,21 @@ def without(text: str, gone: list[int]) -> str:
     return "".join(pieces)
 
 
-def runs(gone: list[int]) -> list[tuple[int, int]]:
-    """`gone` as half-open spans of neighbours."""
-    spans: list[tuple[int, int]] = []
-    for at in gone:
-        if spans and spans[-1][1] == at:
-            spans[-1] = (spans[-1][0], at + 1)
-        else:
-            spans.append((at, at + 1))
-    return spans
+def runs(gone: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """`gone` as half-open spans of neighbours, each found in logarithmic time."""
+    first = 0
+    while first < len(gone):
+        apart = gone[first] - first
+        last = bisect_right(range(len(gone)), apart, first, key=lambda at: gone[at] - at)
+        yield gone[first], gone[last - 1] + 1
+        first = last
 
 
 def described(stretch: str) -> str:
     """What a hidden stretch was, for the record: code points, and what a tag block spells."""
-    spelled = "".join(chr(ord(c) - 0xE0000) for c in stretch if 0xE0020 <= ord(c) < 0xE007F)
+    tags = islice(_tags.finditer(stretch), 200)
+    spelled = "".join(chr(ord(tag.group()) - 0xE0000) for tag in tags)
     if spelled:
-        return f"{len(stretch)} hidden characters that spell {spelled[:200]!r}"
+        return f"{len(stretch)} hidden characters that spell {spelled!r}"
     names = sorted({f"U+{ord(c):04X}" for c in stretch[:200]})[:6]
     return f"{len(stretch)} hidden: {' '.join(names)}"

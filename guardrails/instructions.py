@@ -12,14 +12,13 @@ absence is no clearance.
 """
 
 from functools import cache
-from typing import Any, Final
+from itertools import islice
+from typing import Final
 
-from fairlead.errors import SettingsError
 from fairlead.guardrails.hygiene import HIDDEN
+from fairlead.guardrails.patterns import Patterns, compiled, encodable
 from fairlead.guardrails.tokens import PATTERNS
 
-_MEMORY: Final = 64 << 20
-"""Bytes for RE2's automaton; at its default of 8 MiB random text makes it thirty times slower."""
 _GAP = r"[\x00-/:-`{-\x7f]{1,4}"
 _OLD = (
     r"(?:previous|prior|above|preceding|earlier|foregoing|existing|original|initial|past|former"
@@ -160,33 +159,12 @@ class Scanner:
     """All rules in one automaton, and each alone for saying where it matched."""
 
     def __init__(self) -> None:
-        re2 = _library()
-        options = re2.Options()
-        options.max_mem = _MEMORY
-        options.log_errors = False
-        self._set = re2.Set.SearchSet(options)
-        for _, rule in _RULES:
-            self._set.Add(rule)
-        for pattern in (*PATTERNS, HIDDEN):
-            self._set.Add(pattern)
-        self._always = self._set.Add("")
-        self._set.Compile()
-        self._hidden = re2.compile(HIDDEN, options)
-        self._compile = re2.compile
-        self._options = options
+        self._patterns = Patterns((*(rule for _, rule in _RULES), *PATTERNS, HIDDEN))
+        self._hidden = compiled(HIDDEN)
 
     def rules(self, shadow: str) -> list[int]:
-        """Which rules match; a number beyond the rules stands for tokens or hidden characters.
-
-        The empty pattern matches every text: where it is absent the automaton gave up (it ran out
-        of memory), and every rule is returned, to be tried alone. What cannot be encoded is
-        matched as a question mark.
-        """
-        found: list[int] = self._set.Match(shadow.encode("utf-8", "replace")) or []
-        if self._always not in found:
-            return list(range(self._always))
-        found.remove(self._always)
-        return found
+        """Which rules match; a number beyond the rules stands for tokens or hidden characters."""
+        return self._patterns.present(encodable(shadow))
 
     def hides(self, text: str) -> bool:
         """Whether a character of `text` may have to go."""
@@ -194,10 +172,7 @@ class Scanner:
 
     def spans(self, rule: int, shadow: str, limit: int) -> list[tuple[int, int]]:
         """Where rule number `rule` matches, at most `limit` times; maybe nowhere."""
-        pattern = self._compile(_RULES[rule][1], self._options)
-        text = shadow.encode("utf-8", "replace").decode()
-        found = pattern.finditer(text)
-        return [match.span() for match, _ in zip(found, range(limit), strict=False)]
+        return list(islice(self._patterns.spans(rule, encodable(shadow)), limit))
 
 
 COUNT: Final = len(_RULES)
@@ -213,14 +188,3 @@ def named(rule: int) -> str:
 def scanner() -> Scanner:
     """The one scanner of the process, built when first asked for."""
     return Scanner()
-
-
-def _library() -> Any:
-    try:
-        import re2  # noqa: PLC0415 - native code: a missing one must be said plainly, not at import
-    except ImportError as error:
-        raise SettingsError(
-            f"the guard cannot run without the library 'google-re2': {error}",
-            hint="Install it (pip install google-re2); nothing is admitted without the guard.",
-        ) from error
-    return re2

@@ -8,8 +8,8 @@ so it never replaces it.
 
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
-from itertools import accumulate
+from array import array
+from bisect import bisect_right
 from typing import Final
 
 _LOOK_ALIKES: Final = dict(
@@ -59,15 +59,32 @@ def _fold_stretch(found: re.Match[str]) -> str:
 
 
 class Origin:
-    """Spans of the shadow as spans of the text it was made from."""
+    """Spans of the shadow as spans of the text it was made from.
+
+    Kept are only the characters whose folded form is not one character long.
+    """
 
     def __init__(self, text: str) -> None:
-        self._ends = (
-            None if text.isascii() else list(accumulate(len(_folding[ord(c)]) for c in text))
-        )
+        self._places = array("I")
+        self._copies = array("I")
+        self._lengths = array("B")
+        odd = "".join(c for c in set(text) if c > "\x7f" and len(_folding[ord(c)]) != 1)
+        if not odd:
+            return
+        longer = 0
+        for found in re.finditer(f"[{re.escape(odd)}]", text):
+            self._places.append(found.start())
+            self._copies.append(found.start() + longer)
+            self._lengths.append(len(_folding[ord(found.group())]))
+            longer += self._lengths[-1] - 1
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The characters that `shadow[start:end]`, which is not empty, was folded from."""
-        if self._ends is None:
-            return start, end
-        return bisect_right(self._ends, start), bisect_left(self._ends, end) + 1
+        return self._place(start), self._place(end - 1) + 1
+
+    def _place(self, at: int) -> int:
+        last = bisect_right(self._copies, at) - 1
+        if last < 0:
+            return at
+        beyond = at - self._copies[last] - self._lengths[last]
+        return self._places[last] + max(0, beyond + 1)

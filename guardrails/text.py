@@ -6,33 +6,28 @@ personal data, secrets, or whether what the text says is true or meant well.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from fairlead.guardrails import hygiene, instructions, tokens
+from fairlead.guardrails.findings import MOST, Span, limited
 from fairlead.guardrails.shadow import Origin, folded
 from fairlead.schema import Finding
 
-_MOST: Final = 64
-"""Findings of one kind in one text; the last of them covers whatever follows."""
 _SHOWN: Final = 80
 """Characters of the text that a finding's detail quotes."""
 _marker: Final = re.compile(r"\n\[cut: \d+ of \d+ characters\]\Z")
 
-_Kind: TypeAlias = Literal["hidden_text", "control_token", "instruction_like", "truncated"]
-_Span: TypeAlias = tuple[int, int, str]
-"""Start, end, detail."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cleaned:
-    """A text after the guard. `removed` are the code points of the original that were taken out."""
+    """A text after the guard. `removed` are the code points of the original that were taken out,
+    in rising order; an array, where there are any."""
 
     text: str
     findings: tuple[Finding, ...] = ()
-    removed: tuple[int, ...] = ()
+    removed: Sequence[int] = ()
 
 
 def clean(text: str) -> Cleaned:
@@ -43,17 +38,17 @@ def clean(text: str) -> Cleaned:
     """
     if text.isascii() and not instructions.scanner().rules(text.lower()):
         return Cleaned(text=text, findings=_truncation(text))
-    gone = hygiene.hidden(text) if instructions.scanner().hides(text) else []
+    gone: Sequence[int] = hygiene.hidden(text) if instructions.scanner().hides(text) else ()
     visible = hygiene.without(text, gone)
     whole, overwritten = tokens.broken(visible)
     origin = _Original(gone)
     findings = (
-        *_limited("hidden_text", _hidden(text, gone), len(text)),
-        *_limited("control_token", origin.spans(_quoted(whole, overwritten)), len(text)),
-        *_limited("instruction_like", origin.spans(_instructed(whole)), len(text)),
+        *limited("hidden_text", _hidden(text, gone), len(text)),
+        *limited("control_token", origin.spans(_quoted(whole, overwritten)), len(text)),
+        *limited("instruction_like", origin.spans(_instructed(whole)), len(text)),
         *_truncation(text),
     )
-    return Cleaned(text=whole, findings=findings, removed=tuple(gone))
+    return Cleaned(text=whole, findings=findings, removed=gone or ())
 
 
 def cut(text: str, limit: int) -> str:
@@ -66,28 +61,30 @@ def cut(text: str, limit: int) -> str:
 class _Original:
     """From places in the visible text to places in the text as given."""
 
-    def __init__(self, gone: list[int]) -> None:
-        self._before = [at - count for count, at in enumerate(gone)]
+    def __init__(self, gone: Sequence[int]) -> None:
+        self._gone = gone
 
-    def spans(self, spans: Iterable[_Span]) -> Iterator[_Span]:
+    def spans(self, spans: Iterable[Span]) -> Iterator[Span]:
         for start, end, detail in spans:
             yield self._place(start), self._place(end - 1) + 1, detail
 
     def _place(self, at: int) -> int:
-        return at + bisect_right(self._before, at)
+        """`at`, moved by the characters that are gone before it."""
+        gone = self._gone
+        return at + bisect_right(range(len(gone)), at, key=lambda count: gone[count] - count)
 
 
-def _hidden(text: str, gone: list[int]) -> Iterator[_Span]:
+def _hidden(text: str, gone: Sequence[int]) -> Iterator[Span]:
     for start, end in hygiene.runs(gone):
         yield start, end, tokens.broken(hygiene.described(text[start:end]))[0]
 
 
-def _quoted(whole: str, spans: list[tuple[int, int]]) -> Iterator[_Span]:
+def _quoted(whole: str, spans: list[tuple[int, int]]) -> Iterator[Span]:
     for start, end in spans:
         yield start, end, whole[start : min(end, start + _SHOWN)]
 
 
-def _instructed(whole: str) -> list[_Span]:
+def _instructed(whole: str) -> list[Span]:
     scanner = instructions.scanner()
     shadow = folded(whole)
     rules = [rule for rule in scanner.rules(shadow) if rule < instructions.COUNT]
@@ -97,7 +94,7 @@ def _instructed(whole: str) -> list[_Span]:
     return sorted(
         (*origin.span(start, end), instructions.named(rule))
         for rule in rules
-        for start, end in scanner.spans(rule, shadow, limit=_MOST)
+        for start, end in scanner.spans(rule, shadow, limit=MOST)
     )
 
 
@@ -107,15 +104,3 @@ def _truncation(text: str) -> tuple[Finding, ...]:
         return ()
     start, end = found.span()
     return (Finding(kind="truncated", start=start, end=end, detail=text[start + 2 : end - 1]),)
-
-
-def _limited(kind: _Kind, spans: Iterable[_Span], length: int) -> Iterator[Finding]:
-    rest = iter(spans)
-    for start, end, detail in islice(rest, _MOST - 1):
-        yield Finding(kind=kind, start=start, end=end, detail=detail)
-    last = next(rest, None)
-    if last is None:
-        return
-    more = next(rest, None)
-    end, detail = (length, "and more after it") if more else (last[1], last[2])
-    yield Finding(kind=kind, start=last[0], end=end, detail=detail)

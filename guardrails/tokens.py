@@ -14,6 +14,8 @@ lines of ordinary documents are full of and which mean nothing outside of a tool
 import re
 from typing import Final
 
+from fairlead.guardrails.findings import MOST
+
 _OPEN, _CLOSE, _BAR = "[<＜﹤]", "[>＞﹥]", "[|｜￨]"
 _WORD = r"[^\s<>|＜＞﹤﹥｜￨\[\]()]{1,64}"
 _ANGLED = (
@@ -45,21 +47,18 @@ _blunt: Final = str.maketrans("<＜﹤>＞﹥[]", "((()))()")
 
 
 def broken(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """`text` with its control tokens overwritten, and where they stood. Linear time.
+    """`text` with its control tokens overwritten, and where the first of them stood. Linear time.
 
     No token starts inside another and what is written makes no new one, so one pass is enough.
     """
-    if not any(opening in text for opening in "<[＜﹤"):
-        return text, []
     spans: list[tuple[int, int]] = []
-    pieces: list[str] = []
-    start = 0
-    for found in _token.finditer(text):
-        spans.append(found.span())
-        token = found.group()
-        pieces.append(text[start : found.start()])
+    if not any(opening in text for opening in "<[＜﹤"):
+        return text, spans
+
+    def overwritten(found: re.Match[str]) -> str:
+        if len(spans) <= MOST:
+            spans.append(found.span())
         barred = found["angled"] or found["boxed"]
-        pieces.append(token.translate(_bars if barred else _blunt))
-        start = found.end()
-    pieces.append(text[start:])
-    return ("".join(pieces) if spans else text), spans
+        return found.group().translate(_bars if barred else _blunt)
+
+    return _token.sub(overwritten, text), spans

@@ -39,7 +39,7 @@ fi
 echo "Setting up $venv with $("$venv/bin/python" -V) …" >&2
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-what=(--quiet --constraint constraints.txt --editable ".[otlp]" --requirement requirements-dev.txt)
+what=(--quiet --constraint constraints.txt --editable ".[all]" --requirement requirements-dev.txt)
 "$venv/bin/python" -m pip install --quiet uv 2>/dev/null &&
   "$venv/bin/uv" pip install --python "$venv/bin/python" "${what[@]}" ||
   "$venv/bin/python" -m pip install "${what[@]}"

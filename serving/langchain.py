@@ -1,16 +1,21 @@
-"""Any LangChain chat model as a `Model`."""
+"""Any LangChain chat model as a `Model`, any LangChain embeddings as an `Embedder`."""
 
 import importlib
-from collections.abc import AsyncIterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fairlead.errors import InputError, SettingsError
+from fairlead.errors import InputError, SettingsError, Unavailable
 from fairlead.protocols import Completion, Delta, Message, Request
 from fairlead.schema import Json, ToolCall, Usage
+from fairlead.serving.token_counts import estimated_tokens
+from fairlead.serving.vectors import identified, unit_rows
 
 if TYPE_CHECKING:  # 0.5 s to import, and only who has such a model needs it
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
+    from numpy import float32
+    from numpy.typing import NDArray
 
 
 class LangChainModel:
@@ -63,6 +68,72 @@ class LangChainModel:
             for spec in request.tools
         ]
         return self._model.bind_tools(tools, **options)
+
+
+class LangChainEmbedder:
+    """Any LangChain embeddings object; its dimension is found by embedding one word.
+
+    Questions go through its `embed_query`. Whether texts leave the process is for the object to
+    say. Raises `Unavailable` when it fails, `SettingsError` when it returns no vectors.
+    """
+
+    def __init__(
+        self,
+        embeddings: Any,
+        *,
+        name: str = "",
+        query_prefix: str = "",
+        document_prefix: str = "",
+        revision: str = "",
+    ) -> None:
+        self._embeddings = embeddings
+        self._name = name or f"{type(embeddings).__module__}:{type(embeddings).__qualname__}"
+        self._query_prefix, self._document_prefix = query_prefix, document_prefix
+        self._revision = revision
+        self._lock = threading.Lock()
+        self._dimension = 0
+
+    @property
+    def identity(self) -> str:
+        found = self._embeddings
+        model = getattr(found, "model", None) or getattr(found, "model_name", "")
+        named = f"{self._name}={model}" if isinstance(model, str) and model else self._name
+        return identified(
+            named,
+            self.dimension,
+            revision=self._revision,
+            prefixes=(self._document_prefix, self._query_prefix),
+        )
+
+    @property
+    def dimension(self) -> int:
+        with self._lock:
+            if not self._dimension:
+                self._dimension = self.embed(["dimension"]).shape[1]
+            return self._dimension
+
+    def embed(self, texts: Sequence[str], *, query: bool = False) -> "NDArray[float32]":
+        import numpy as np  # noqa: PLC0415 - 60 ms that only embedding needs
+
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        prefix = self._query_prefix if query else self._document_prefix
+        prefixed = [f"{prefix}{text}" for text in texts]
+        try:
+            if query:
+                vectors = [self._embeddings.embed_query(text) for text in prefixed]
+            else:
+                vectors = self._embeddings.embed_documents(prefixed)
+        except Exception as error:
+            raise Unavailable(
+                f"embedder {self._name!r} failed: {error}",
+                hint="Check its service and key, or set retrieval.embedder to another.",
+            ) from error
+        return unit_rows(vectors, len(texts), by=f"embedder {self._name!r}")
+
+    def count_tokens(self, text: str) -> int:
+        """An estimate: LangChain has no way to ask."""
+        return estimated_tokens(text)
 
 
 def langchain_class(reference: str, options: Mapping[str, Json]) -> Any:

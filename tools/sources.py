@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias, TypeGuard
 from fairlead.errors import InputError, SettingsError
 from fairlead.protocols import ToolCatalog
 from fairlead.schema import Json, Principal, ToolCall, ToolSpec
-from fairlead.settings import Declaration
+from fairlead.sections import Declaration
 from fairlead.tools.declaration import Declared, Occasion, Started, Tool, roles
 from fairlead.tools.langchain import LangChainTool, is_langchain
 from fairlead.tools.parameters import Role

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fairlead import Answer, Citation
-from fairlead.schema import Hop, IngestReport, Passage
+from fairlead.reports import IngestReport
+from fairlead.schema import Hop, Passage
 from fairlead.tracing import Trace
 from fairlead.tracing.tree import render
 

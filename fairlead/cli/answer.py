@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from fairlead.cli.failure import WAITING
 from fairlead.cli.output import shortened, show, warn
-from fairlead.errors import Refused
+from fairlead.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from fairlead.schema import Answer, Citation
@@ -18,6 +18,8 @@ _STYLES = {"answered": "", "refused": "red"}
 
 def exit_status(answer: "Answer") -> int:
     """0 for anything that came to an honest end, else what stands in its way."""
+    if answer.missing and answer.status in ("partial", "abstained"):
+        return Unavailable.exit_code
     return {"refused": Refused.exit_code, "waiting": WAITING}.get(answer.status, 0)
 
 

@@ -7,14 +7,26 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fairlead.cli import ask, chat, config, doctor, init, knowledge, tool, traces, version
+from fairlead.cli import (
+    ask,
+    chat,
+    config,
+    doctor,
+    index,
+    init,
+    knowledge,
+    quarantine,
+    tool,
+    traces,
+    version,
+)
 from fairlead.cli.failure import outcome
 from fairlead.cli.options import Common
 from fairlead.cli.output import prepare
 
 SECTIONS = {
     "Ask": ("ask", "chat", "search"),
-    "Feed": ("ingest", "index"),
+    "Feed": ("ingest", "index", "quarantine"),
     "Look inside": ("trace", "tools"),
     "Set up": ("init", "config", "doctor", "version"),
 }
@@ -84,7 +96,8 @@ app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("ingest")(knowledge.ingest)
 app.command("search")(knowledge.search)
-app.add_typer(knowledge.index, name="index")
+app.add_typer(index.index, name="index")
+app.add_typer(quarantine.quarantine, name="quarantine")
 app.add_typer(tool.tools, name="tools")
 app.add_typer(traces.trace, name="trace")
 app.command("init")(init.init)

@@ -23,6 +23,8 @@ HIDDEN = "(hidden)"
 _SECRET = re.compile(r"(key|token|secret|password|passwd|credential)s?$", re.IGNORECASE)
 _REFERENCE = {"env", "file", "keyring"}
 """`{ env = "NAME" }` says where a secret is, which is none itself."""
+_POLICIES = {"guard.secrets"}
+"""What is done about secrets, which is none either."""
 
 
 @config.command("show")
@@ -101,7 +103,7 @@ def nested(values: Mapping[str, object]) -> dict[str, object]:
 
 def _subject(name: str) -> list[str]:
     parts = name.split(".")
-    return [] if parts[-1] in _REFERENCE else parts
+    return [] if parts[-1] in _REFERENCE or name in _POLICIES else parts
 
 
 def _origin(origins: Mapping[str, str], name: str) -> str:

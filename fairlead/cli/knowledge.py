@@ -1,15 +1,23 @@
-"""`fairlead ingest`, `search` and `index`: what the assistant knows. None needs the graph."""
+"""`fairlead ingest` and `search`: what the assistant knows. Neither needs the graph."""
 
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fairlead.cli import INTERRUPTED
 from fairlead.cli.filters import parse_filters
-from fairlead.cli.options import DEFAULT, AsJson, Filters, Mode, Tenant, settings
+from fairlead.cli.library import tenant_named, with_library
+from fairlead.cli.options import (
+    DEFAULT,
+    AsJson,
+    Collection,
+    Filters,
+    Mode,
+    Personal,
+    Tenant,
+    settings,
+)
 from fairlead.cli.output import (
     document,
     error_lines,
@@ -20,28 +28,21 @@ from fairlead.cli.output import (
     table,
     warn,
 )
-from fairlead.errors import NotFound
 
 if TYPE_CHECKING:
+    from fairlead.reports import IngestReport, SearchResult
     from fairlead.retrieval import Library
-    from fairlead.schema import CollectionInfo, IngestReport, Passage, SearchResult
-    from fairlead.settings import Settings
+    from fairlead.schema import Passage
 
-index = typer.Typer(no_args_is_help=True, help="Collections: what is stored and searchable.")
-
-SCHEMA = "fairlead.index/1"
 SNIPPET = 320
 """Characters of a passage that are shown; `--json` has all of it."""
-Collection = Annotated[
-    str, typer.Option("--collection", metavar="NAME", help="Which of the tenant's collections.")
-]
 
 
 def ingest(
     ctx: typer.Context,
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE…", help="Files, folders; `-` for JSON lines on stdin."),
+        typer.Argument(metavar="SOURCE…", help="Files, folders, web pages; `-` for JSON lines."),
     ],
     collection: Collection = DEFAULT,
     prune: Annotated[
@@ -49,6 +50,9 @@ def ingest(
     ] = False,
     chunker: Annotated[
         str | None, typer.Option("--chunker", metavar="NAME", help="How to cut the texts.")
+    ] = None,
+    pii: Annotated[
+        Personal | None, typer.Option("--pii", help="Personal data; default: guard.pii.")
     ] = None,
     text_only: Annotated[
         bool, typer.Option("--text-only", help="Leave the vectors for later.")
@@ -63,30 +67,25 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Read documents; what has not changed is not read again."""
-    import asyncio
 
-    given = settings(ctx)
-
-    async def work() -> "IngestReport":
-        from fairlead.assistant import tenant_principal
-
+    async def work(library: "Library") -> "IngestReport":
         with progress() as draw:
-            async with _library(given) as library:
-                return await library.ingest(
-                    sources,
-                    tenant=tenant_principal(tenant).tenant,
-                    collection=collection,
-                    as_name=as_name,
-                    prune=prune,
-                    chunker=chunker,
-                    text_only=text_only,
-                    expires=expires,
-                    progress=draw,
-                )
+            return await library.ingest(
+                sources,
+                tenant=tenant_named(tenant),
+                collection=collection,
+                as_name=as_name,
+                prune=prune,
+                chunker=chunker,
+                pii=pii.value if pii else None,
+                text_only=text_only,
+                expires=expires,
+                progress=draw,
+            )
 
     if "-" in sources:
         _leave_at_interrupt()
-    report = asyncio.run(work())
+    report = with_library(settings(ctx), work, embedding=True)
     warn(*report.warnings)
     if as_json:
         document("fairlead.ingest/1", **fields_of(report))
@@ -117,6 +116,8 @@ def _show_report(report: "IngestReport") -> None:
         for part, counts in parts.items()
     ]
     table(("", ""), [*rows, ("version", report.index_version)])
+    if report.quarantined:
+        show(f"{report.quarantined} in quarantine: see `fairlead quarantine ls`", "yellow")
     for reject in report.rejects:
         show(f"rejected {reject.get('source', '')}: {reject.get('reason', '')}", "yellow")
     for finding in report.findings:
@@ -139,28 +140,25 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find passages, best first."""
-    import asyncio
-
     given, wanted = settings(ctx), parse_filters(filters)
 
-    async def work() -> "tuple[list[Passage], SearchResult]":
+    async def work(library: "Library") -> "tuple[list[Passage], SearchResult]":
         from fairlead.assistant import tenant_principal
         from fairlead.guardrails import admit_hit, admit_question
 
         text = admit_question(query)
-        async with _library(given) as library:
-            result = await library.search(
-                text,
-                principal=tenant_principal(tenant),
-                collection=collection,
-                k=k or given.retrieval.k,
-                mode=mode.value,
-                filters=wanted,
-                as_of=as_of,
-            )
-            return [admit_hit(hit) for hit in result.hits], result
+        result = await library.search(
+            text,
+            principal=tenant_principal(tenant),
+            collection=collection,
+            k=k or given.retrieval.k,
+            mode=mode.value,
+            filters=wanted,
+            as_of=as_of,
+        )
+        return [admit_hit(hit) for hit in result.hits], result
 
-    passages, result = asyncio.run(work())
+    passages, result = with_library(given, work, embedding=True)
     warn(*result.warnings)
     if as_json:
         document(
@@ -170,6 +168,7 @@ def search(
             timings=result.timings,
             index_version=result.index_version,
             warnings=result.warnings,
+            stale_seconds=result.stale_seconds,
         )
     else:
         _show_passages(passages, result)
@@ -186,65 +185,3 @@ def _show_passages(passages: "list[Passage]", result: "SearchResult") -> None:
     count = f"{len(passages)} passage{'' if len(passages) == 1 else 's'}"
     ms = result.timings.get("total", sum(result.timings.values()))
     show(f"{count} · confidence {result.confidence:.2f} · {ms:.0f} ms", "dim")
-
-
-@index.command("ls")
-def ls(ctx: typer.Context, tenant: Tenant = DEFAULT, as_json: AsJson = False) -> None:
-    """List a tenant's collections."""
-    found = _collections(settings(ctx), tenant)
-    if as_json:
-        document(SCHEMA, collections=found)
-        return
-    rows = [
-        (each.name, str(each.documents), str(each.chunks), str(each.vectors), each.index_version)
-        for each in found
-    ]
-    columns = ("collection", "documents", "chunks", "vectors", "version")
-    table(columns, rows, numbers="documents chunks vectors")
-
-
-@index.command("show")
-def show_collection(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A collection.")] = DEFAULT,
-    tenant: Tenant = DEFAULT,
-    as_json: AsJson = False,
-) -> None:
-    """Show one collection."""
-    found = _collections(settings(ctx), tenant)
-    one = next((each for each in found if each.name == name), None)
-    if one is None:
-        raise NotFound(
-            f"tenant {tenant!r} has no collection {name!r}",
-            hint="`fairlead index ls` lists them; `fairlead ingest` makes one.",
-        )
-    if as_json:
-        document(SCHEMA, collection=one)
-    else:
-        table(("", ""), [(field, str(value)) for field, value in fields_of(one).items()])
-
-
-def _collections(given: "Settings", tenant: str) -> "tuple[CollectionInfo, ...]":
-    import asyncio
-
-    from fairlead.assistant import tenant_principal
-
-    async def work() -> "tuple[CollectionInfo, ...]":
-        async with _library(given, reading=False) as library:
-            return await library.collections(tenant_principal(tenant).tenant)
-
-    return asyncio.run(work())
-
-
-@asynccontextmanager
-async def _library(given: "Settings", *, reading: bool = True) -> "AsyncIterator[Library]":
-    """The library in the storage folder; with `reading`, it can embed texts and questions."""
-    from fairlead.retrieval import Library
-    from fairlead.serving import open_embedder
-
-    embedder = open_embedder(given.retrieval.embedder) if reading else None
-    library = Library(given.storage.path / "knowledge", embedder, given)
-    try:
-        yield library
-    finally:
-        await library.close()

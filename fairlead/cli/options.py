@@ -1,12 +1,13 @@
 """Options that several commands share, and the settings that they lead to."""
 
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairlead.errors import SettingsError
+from fairlead.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     from fairlead.settings import Loaded, Settings
@@ -30,8 +31,21 @@ class Mode(StrEnum):
     sparse = "sparse"
 
 
+class Personal(StrEnum):
+    """What is done about personal data in documents."""
+
+    off = "off"
+    flag = "flag"
+    mask = "mask"
+    block = "block"
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Tenant = Annotated[str, typer.Option("--tenant", metavar="NAME", help="Whose data.")]
+Collection = Annotated[
+    str, typer.Option("--collection", metavar="NAME", help="Which of the tenant's collections.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 Filters = Annotated[
     list[str] | None,
     typer.Option(
@@ -46,6 +60,17 @@ Modules = Annotated[
         "--tools", metavar="MODULE[:ATTR]", help="A module or .py file with tools. Repeatable."
     ),
 ]
+
+
+def confirm(question: str, *, yes: bool, needed: bool = True) -> None:
+    """Asks a person on a terminal. Raises `InputError` for a no, and if `needed` without one."""
+    asking = sys.stdin.isatty() and sys.stderr.isatty()
+    if yes or not (asking or needed):
+        return
+    if not asking:
+        raise InputError(question, hint="Say --yes to do it.")
+    if not typer.confirm(question, err=True):
+        raise InputError("nothing was changed")
 
 
 def loaded(ctx: typer.Context) -> "Loaded":

@@ -18,7 +18,7 @@ def check_embedder(settings: "Settings") -> Iterator[Check]:
     from fairlead.serving import missing_weights, open_embedder
 
     wanted = settings.retrieval.embedder
-    embedder = open_embedder(wanted)
+    embedder = open_embedder(settings)
     if embedder is None:
         missing = missing_weights() if wanted == "default" else ""
         what, _, fix = missing.partition(": ")
@@ -41,7 +41,10 @@ def check_embedder(settings: "Settings") -> Iterator[Check]:
 
 
 def check_collections(settings: "Settings") -> Iterator[Check]:
-    """Whether every collection's file can be read by this version and agrees with itself."""
+    """Whether what is stored can be read by this version: files agree with themselves too."""
+    if settings.retrieval.store == "weaviate":
+        yield from attempt("weaviate", partial(_check_server, settings))
+        return
     root = settings.storage.path / "knowledge"
     paths = sorted(root.glob("*/*.db"))
     if not paths:
@@ -49,6 +52,16 @@ def check_collections(settings: "Settings") -> Iterator[Check]:
     for path in paths:
         name = f"collection {path.parent.name}/{path.stem}"
         yield from attempt(name, partial(_check_collection, name, path))
+
+
+def _check_server(settings: "Settings") -> Iterator[Check]:
+    from fairlead.retrieval.stores import open_store
+
+    store = open_store(settings, settings.storage.path / "knowledge")
+    found = list(store.specs())
+    tenants = len({tenant for tenant, _, _ in found})
+    detail = f"{settings.weaviate.url}: {len(found)} collections of {tenants} tenants"
+    yield Check(name="weaviate", status="ok", detail=detail)
 
 
 def _check_collection(name: str, path: Path) -> Iterator[Check]:

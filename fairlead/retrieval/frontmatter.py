@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fairlead.errors import InputError
-from fairlead.retrieval.records import parse_time, utc
+from fairlead.retrieval.loaders.loaded import Malformed
+from fairlead.retrieval.times import parse_time, utc
 from fairlead.schema import Json
 
 _BLOCK = re.compile(
@@ -26,12 +27,16 @@ class FrontMatter:
     url: str = ""
     language: str = ""
     published_at: str = ""
+    valid_until: str = ""
     acl: tuple[str, ...] = ()
     metadata: Mapping[str, Json] = field(default_factory=dict)
 
 
 def front_matter(text: str) -> FrontMatter:
-    """Scalars and one-line lists; what is nested is left out. A malformed block is plain text."""
+    """Scalars and one-line lists; what is nested is left out. A malformed block is plain text.
+
+    Raises `Malformed` for a `valid_until` that is no time: an expiry must not be overlooked.
+    """
     block = _BLOCK.match(text)
     if not block:
         return FrontMatter()
@@ -45,6 +50,7 @@ def front_matter(text: str) -> FrontMatter:
         url=_taken(values, "url"),
         language=_taken(values, "language") or _taken(values, "lang"),
         published_at=published,
+        valid_until=_expiry(values.pop("valid_until", None)),
         acl=_readers(values.pop("acl", None)),
         metadata=values,
     )
@@ -86,6 +92,14 @@ def _moment(value: Json) -> str:
         return utc(parse_time(value))
     except InputError:
         return ""
+
+
+def _expiry(value: Json) -> str:
+    if value is None or value == []:
+        return ""
+    if moment := _moment(value):
+        return moment
+    raise Malformed(f"its front matter's 'valid_until' is no time: {value!r}")
 
 
 def _value(text: str) -> Json:

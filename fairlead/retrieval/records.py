@@ -3,13 +3,15 @@
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fairlead.errors import InputError
-from fairlead.schema import Document, Json
+from fairlead.retrieval.loaders.loaded import Malformed, Markup
+from fairlead.retrieval.times import parse_time, utc
+from fairlead.schema import Document, Finding, Json
 
 FIELDS = (
     "id",
@@ -18,6 +20,7 @@ FIELDS = (
     "source",
     "url",
     "published_at",
+    "valid_until",
     "version",
     "language",
     "metadata",
@@ -26,10 +29,29 @@ FIELDS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Validators:
+    """What an HTTP server gave with a page, to be asked later whether it has changed."""
+
+    url: str
+    """The address that answered, after redirects."""
+    etag: str = ""
+    last_modified: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What is stored of a source since an earlier ingest: `Record` has fields of these names."""
+
+    fingerprint: str = ""
+    validators: Validators | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """One document as it will be stored. `text` is verbatim; `body` is where its front matter ends.
 
     `origin` is the file's own source, also where the document brought another: pruning goes by it.
+    A page that a sitemap listed has `SITEMAP/PAGE`.
     """
 
     id: str
@@ -38,29 +60,44 @@ class Record:
     title: str
     text: str
     body: int = 0
-    markdown: bool = True
+    markup: Markup = "markdown"
     url: str = ""
     published_at: str = ""
+    valid_until: str = ""
     version: str = ""
     language: str = ""
     metadata: Mapping[str, Json] = field(default_factory=dict)
     acl: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    fetched_at: str = ""
+    validators: Validators | None = None
+    """Of a web page."""
+    fingerprint: str = ""
+    """SHA-256 over the file and whatever read it; empty where one file holds several documents."""
+    place: str = ""
+    """Where it stood, such as `notes.jsonl#L3`."""
 
     def digest(self, *more: str) -> str:
-        """SHA-256 over everything that is stored, and `more`."""
+        """SHA-256 over what a reader can be shown, and `more`.
+
+        When and by which request it was read is left out, and of the findings all but their kinds:
+        a page whose hidden parts change with each visit has not changed.
+        """
         rest = (
             self.id,
             self.source,
             self.origin,
             self.title,
             self.body,
-            self.markdown,
+            self.markup,
             self.url,
             self.published_at,
+            self.valid_until,
             self.version,
             self.language,
             dict(self.metadata),
             list(self.acl),
+            sorted({finding.kind for finding in self.findings}),
             more,
         )
         head = json.dumps(rest, sort_keys=True, ensure_ascii=False)
@@ -76,8 +113,13 @@ class Reject:
     origin: str = ""
 
 
-class Malformed(Exception):
-    """One document cannot be used; the message says why, for the report."""
+@dataclass(frozen=True, kw_only=True)
+class Unchanged:
+    """A source that is what it was when `Earlier` was stored: nothing was read."""
+
+    id: str
+    source: str
+    origin: str
 
 
 def derived_id(collection: str, source: str) -> str:
@@ -112,11 +154,13 @@ def from_mapping(
         title=_string(value, "title"),
         text=_text(value.get("text")),
         url=_string(value, "url"),
-        published_at=_time(value.get("published_at")),
+        published_at=_time(value, "published_at"),
+        valid_until=_time(value, "valid_until"),
         version=_string(value, "version"),
         language=_string(value, "language"),
         metadata={**{key: value[key] for key in unknown}, **metadata},
         acl=_readers(value.get("acl")),
+        place=place,
     )
     return record, unknown
 
@@ -127,8 +171,9 @@ def from_document(document: Document, collection: str) -> Record:
         name: getattr(document, name) for name in FIELDS if getattr(document, name)
     }
     values["metadata"] = dict(document.metadata)
-    if document.published_at:
-        values["published_at"] = document.published_at.isoformat()
+    for name in ("published_at", "valid_until"):
+        if moment := getattr(document, name):
+            values[name] = moment.isoformat()
     fingerprint = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     place = document.source or document.id or f"document-{fingerprint}"
     values["id"] = document.id or derived_id(collection, place)
@@ -164,40 +209,6 @@ def _strings(value: object) -> Iterator[str]:
         raise Malformed(f"holds {value}, which is no JSON number")
 
 
-def utc(moment: datetime) -> str:
-    """RFC 3339 in UTC; a time without a zone is taken as UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def stamp(moment: datetime) -> str:
-    """The same with microseconds always, so that stamps order as strings."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def parse_time(text: str) -> datetime:
-    """A date or time in ISO form (UTC where it names no zone). Raises `InputError` for others."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InputError(
-            f"{text!r} is no date or time", hint="Write it like 2026-03-01 or 2026-03-01T12:00:00Z."
-        ) from None
-
-
-def until(expires: "datetime | date | str | None") -> str:
-    """When a document expires, as stored; empty for never. A date means the start of that day."""
-    if expires is None:
-        return ""
-    if isinstance(expires, str):
-        return stamp(parse_time(expires))
-    if not isinstance(expires, datetime):
-        expires = datetime(expires.year, expires.month, expires.day, tzinfo=UTC)
-    return stamp(expires)
-
-
 def _string(value: Mapping[str, object], name: str) -> str:
     found = value.get(name)
     if found is None:
@@ -215,15 +226,16 @@ def _text(text: object) -> str:
     return text
 
 
-def _time(value: object) -> str:
-    if value is None or value == "":
+def _time(value: Mapping[str, object], name: str) -> str:
+    found = value.get(name)
+    if found is None or found == "":
         return ""
-    if not isinstance(value, str):
-        raise Malformed("'published_at' is no string")
+    if not isinstance(found, str):
+        raise Malformed(f"{name!r} is no string")
     try:
-        return utc(parse_time(value))
+        return utc(parse_time(found))
     except InputError:
-        raise Malformed(f"'published_at' is no time: {value!r}") from None
+        raise Malformed(f"{name!r} is no time: {found!r}") from None
 
 
 def _readers(value: object) -> tuple[str, ...]:
@@ -232,3 +244,19 @@ def _readers(value: object) -> tuple[str, ...]:
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) and each for each in value):
         return tuple(value)
     raise Malformed("'acl' is no list of names")
+
+
+def packed_record(record: Record) -> bytes:
+    """A record as it lies in quarantine."""
+    return zlib.compress(json.dumps(asdict(record), ensure_ascii=False).encode(), 1)
+
+
+def unpacked_record(stored: bytes) -> Record:
+    held = json.loads(zlib.decompress(bytes(stored)))
+    findings = tuple(Finding(**finding) for finding in held.pop("findings"))
+    validators = held.pop("validators")
+    return Record(
+        **{**held, "acl": tuple(held["acl"])},
+        findings=findings,
+        validators=Validators(**validators) if validators else None,
+    )

@@ -1,83 +1,97 @@
-"""Reads files, folders, JSON lines and `Document` values, one record or reject at a time."""
+"""Reads files, folders, web pages, JSON lines and values, one record or reject at a time."""
 
-import json
-import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO
 
-from fairlead.errors import InputError
-from fairlead.retrieval.chunks import first_heading
-from fairlead.retrieval.frontmatter import FrontMatter, front_matter
+from fairlead.retrieval.given import Entry, Given, Source
+from fairlead.retrieval.json_documents import JsonDocuments
+from fairlead.retrieval.loaders.formats import BY_ENDING, Format, served_format
+from fairlead.retrieval.loaders.loaded import Limits, Malformed
+from fairlead.retrieval.reading import Raw, Reader
 from fairlead.retrieval.records import (
-    Malformed,
+    Earlier,
     Record,
     Reject,
+    Unchanged,
+    Validators,
     derived_id,
-    encodable,
     from_document,
-    from_mapping,
 )
-from fairlead.schema import Document
+from fairlead.retrieval.times import utc
 
-Source: TypeAlias = str | Path | Document
+if TYPE_CHECKING:
+    from fairlead.retrieval.web.answers import Page
+    from fairlead.retrieval.web.fetching import Fetcher
+    from fairlead.retrieval.web.visits import Site
 
-_TEXT = (".md", ".markdown", ".txt")
-_JSON = (".json", ".jsonl")
-_NOT_YET = (".rst", ".html", ".htm", ".pdf", ".docx", ".csv")
-_BYTES = 64 * 1024 * 1024
-"""Of one text file or one JSON line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One thing to read: a file below a root, standard input (`-`), or a value."""
-
-    source: str
-    path: Path | None = None
-    document: Document | None = None
+__all__ = ["Entry", "Source", "Sources"]
 
 
 class Sources:
-    """Everything given to one ingest. `roots` may be pruned; `warnings` grow while reading.
+    """Everything given to one ingest: `entries` are read one by one, then `close` ends it.
 
-    Raises `InputError` when `as_name` is given with more than one file or folder.
+    `code` also takes source code from folders. `allow_hosts` are hosts that may be private.
+    `earlier` tells what is stored of a source, so that what has not changed is not parsed again:
+    it comes as `Unchanged`. Raises `InputError` when `as_name` is given with anything but one file
+    or folder.
     """
 
-    def __init__(self, given: Sequence[Source], collection: str, as_name: str | None) -> None:
-        self.warnings: list[str] = []
-        self.roots: list[str] = []
+    def __init__(
+        self,
+        given: Sequence[Source],
+        collection: str,
+        as_name: str | None,
+        *,
+        code: bool = False,
+        allow_hosts: Sequence[str] = (),
+        earlier: Callable[[str], Earlier | None] | None = None,
+        limits: Limits | None = None,
+        fetcher: "Fetcher | None" = None,
+    ) -> None:
+        self._given = Given(given, as_name, code=code, allow_hosts=allow_hosts)
         self._collection = collection
-        self._unknown: dict[str, set[str]] = {}
-        self._as_name = as_name
-        self._rejects: list[Reject] = []
-        if as_name is not None and (len(given) != 1 or isinstance(given[0], Document)):
-            raise InputError(
-                f"cannot call {len(given)} sources {as_name!r}",
-                hint="--as renames one file or folder; ingest the others separately.",
-            )
-        if as_name is not None and (not as_name.strip("/") or "\0" in as_name):
-            raise InputError(f"{as_name!r} is no name for a source")
-        self.entries = self._distinct(chain.from_iterable(map(self._expanded, given)))
+        self._earlier = earlier or _nothing
+        self._limits = limits or Limits()
+        self._json = JsonDocuments(collection, self._limits.text)
+        self._reader = Reader(collection, self._limits)
+        self._allow_hosts, self._fetcher = allow_hosts, fetcher
+        self._now = utc(datetime.now(UTC).replace(microsecond=0))
 
-    def read(self, entry: Entry) -> Iterator[Record | Reject]:
+    @property
+    def entries(self) -> list[Entry]:
+        """What there is to read; a sitemap is one entry with many documents."""
+        return self._given.entries
+
+    @property
+    def roots(self) -> list[str]:
+        """Below these everything was met: what is stored there and was not has vanished."""
+        visited = self._site.complete if "_site" in vars(self) else ()
+        return [*self._given.roots, *visited]
+
+    def read(self, entry: Entry) -> Iterator[Record | Reject | Unchanged]:
         """The documents of one entry; what cannot be used comes as a reject among them."""
+        for found in self._read(entry):
+            if isinstance(found, Record) and not found.fetched_at:
+                found = replace(found, fetched_at=self._now)
+            yield found
+
+    def _read(self, entry: Entry) -> Iterator[Record | Reject | Unchanged]:
         try:
             if entry.document is not None:
                 yield from_document(entry.document, self._collection)
+            elif entry.url:
+                yield from self._visited(entry.url)
             elif entry.path is None:
-                yield from self._lines(entry, sys.stdin.buffer)
-            elif entry.path.suffix.lower() == ".jsonl":
-                with _opened(entry.path) as file:
-                    yield from self._lines(entry, file)
-            elif entry.path.suffix.lower() == ".json":
-                yield from self._whole(entry, _content(entry.path))
+                yield from self._json.lines(entry.source, sys.stdin.buffer)
             else:
-                yield self._file(entry, _content(entry.path))
+                yield from self._file(entry.source, entry.path)
         except Malformed as error:
             yield Reject(source=entry.source, reason=str(error), origin=entry.source)
         except OSError as error:
@@ -86,212 +100,97 @@ class Sources:
 
     def rejects(self) -> list[Reject]:
         """What was refused before anything was read."""
-        return self._rejects
+        return self._given.rejects
 
-    def unknown_keys(self) -> list[str]:
-        """One warning per file with top-level keys that no document has."""
-        return [
-            f"{source!r}: unknown keys {', '.join(map(repr, sorted(keys)))} went into metadata"
-            for source, keys in self._unknown.items()
-        ]
+    def warnings(self) -> list[str]:
+        """What the reader should know of what was read so far."""
+        visited = self._site.warnings if "_site" in vars(self) else ()
+        return [*self._json.unknown_keys(), *visited]
 
-    # --- what there is ---------------------------------------------------------------------------
+    def close(self) -> None:
+        """Ends what reading needed."""
+        self._reader.close()
 
-    def _expanded(self, given: Source) -> Iterator[Entry]:
-        if isinstance(given, Document):
-            yield Entry(source=given.source or given.id or "document", document=given)
-        elif not str(given).strip():
-            self._refuse(repr(given), "is no path")
-        elif str(given) == "-":
-            yield Entry(source=self._as_name or "stdin")
-        elif str(given).startswith(("http://", "https://")):
-            self._refuse(str(given), "web pages are not read by this version; save the page first")
-        else:
-            yield from self._below(Path(given))
-
-    def _below(self, path: Path) -> Iterator[Entry]:
-        try:
-            path = path.expanduser()
-            name = (self._as_name or os.path.basename(os.path.realpath(path))).strip("/")
-            if not name:
-                self._refuse(str(path), "has no name of its own; give one with --as")
-            elif not path.exists():
-                self._refuse(str(path), "no such file or folder")
-            elif not path.is_dir():
-                self.roots.append(name)
-                yield from self._accepted(path, name, explicit=True)
-            else:
-                found = list(self._walked(path, name))
-                if found:
-                    self.roots.append(name)
-                    yield from found
-                elif not any(each.origin.startswith(f"{name}/") for each in self._rejects):
-                    self._refuse(name, "a folder without documents (.md, .txt, .json, .jsonl)")
-        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a user unknown
-            self._refuse(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}")
-
-    def _walked(self, root: Path, name: str) -> Iterator[Entry]:
-        """Files below a folder in order; hidden ones are left out, links are not followed out."""
-
-        def unreadable(error: OSError) -> None:
-            where = Path(name, os.path.relpath(error.filename, root)).as_posix()
-            self._refuse(where, f"cannot be read: {error.strerror}")
-
-        inside = Path(os.path.realpath(root))
-        for folder, folders, files in os.walk(root, onerror=unreadable):
-            folders[:] = sorted(each for each in folders if not each.startswith("."))
-            for each in sorted(files):
-                path = Path(folder, each)
-                source = f"{name}/{path.relative_to(root).as_posix()}"
-                if each.startswith("."):
-                    continue
-                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
-                    self._refuse(source, "is a link to outside the folder")
-                    continue
-                yield from self._accepted(path, source, explicit=False)
-
-    def _accepted(self, path: Path, source: str, *, explicit: bool) -> Iterator[Entry]:
-        ending = path.suffix.lower()
-        if not source.isprintable():
-            self._refuse(repr(source), "its name has characters that cannot be shown")
-        elif ending in _TEXT or ending in _JSON:
-            yield Entry(source=source, path=path)
-        elif ending in _NOT_YET:
-            self._refuse(source, f"{ending} files are not read by this version; convert it to .md")
-        elif explicit:
-            known = ", ".join((*_TEXT, *_JSON))
-            self._refuse(source, f"unknown type {ending or 'without an ending'!r}; known: {known}")
-
-    def _distinct(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Each file once; a second, different file under a source is refused."""
-        held: dict[str, Entry] = {}
-        kept = []
-        for entry in entries:
-            before = held.get(entry.source) if entry.document is None else None
-            if before is None:
-                kept.append(entry)
-                if entry.document is None:
-                    held[entry.source] = entry
-            elif not (entry.path and before.path and _same(entry.path, before.path)):
-                reason = (
-                    f"another file has this source: {str(before.path)!r} and {str(entry.path)!r}"
-                )
-                self._refuse(entry.source, f"{reason}; rename one with --as")
-        return kept
-
-    def _refuse(self, source: str, reason: str) -> None:
-        safe = source.encode("utf-8", "backslashreplace").decode("utf-8")
-        self._rejects.append(Reject(source=safe, reason=reason, origin=safe))
-
-    # --- what is in it ---------------------------------------------------------------------------
-
-    def _file(self, entry: Entry, data: bytes) -> Record:
-        text = decoded(data)
-        if not text.strip():
-            raise Malformed("is empty")
-        markdown = not entry.source.lower().endswith(".txt")
-        matter = front_matter(text) if markdown else FrontMatter()
-        if not text[matter.end :].strip():
-            raise Malformed("has no text below its front matter")
-        heading = first_heading(text, matter.end) if markdown else ""
-        record = Record(
-            id=derived_id(self._collection, entry.source),
-            source=entry.source,
-            origin=entry.source,
-            title=matter.title or heading or Path(entry.source).stem,
-            text=text,
-            body=matter.end,
-            markdown=markdown,
-            url=matter.url,
-            published_at=matter.published_at,
-            language=matter.language,
-            metadata=matter.metadata,
-            acl=matter.acl,
-        )
-        encodable([record.title, dict(record.metadata)])
-        return record
-
-    def _lines(self, entry: Entry, file: BinaryIO) -> Iterator[Record | Reject]:
-        number = empty = 0
-        while line := file.readline(_BYTES + 1):
-            number += 1
-            place = f"{entry.source}#L{number}"
-            if len(line) > _BYTES:
-                yield Reject(source=place, reason=_too_long(), origin=entry.source)
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(_BYTES)
-                continue
-            if not line.strip():
-                empty += 1
-                continue
-            yield self._value(entry, place, line)
-        if number == empty:
-            yield Reject(source=entry.source, reason="is empty", origin=entry.source)
-
-    def _value(self, entry: Entry, place: str, line: bytes) -> Record | Reject:
-        try:
-            return self._record(entry, place, parsed(decoded(line)))
-        except Malformed as error:
-            return Reject(source=place, reason=str(error), origin=entry.source)
-
-    def _whole(self, entry: Entry, data: bytes) -> Iterator[Record | Reject]:
-        text = decoded(data)
-        if not text.strip():
-            raise Malformed("is empty")
-        value = parsed(text)
-        if not isinstance(value, list):
-            yield self._record(entry, entry.source, value)
+    def _file(self, source: str, path: Path) -> Iterator[Record | Reject | Unchanged]:
+        form = BY_ENDING[path.suffix.lower()]
+        if form.name == "jsonl":
+            with _opened(path) as file:
+                yield from self._json.lines(source, file)
             return
-        if not value:
-            raise Malformed("is an empty list")
-        for number, each in enumerate(value, start=1):
-            place = f"{entry.source}#{number}"
+        data = _content(path, form.limit(self._limits))
+        if form.name == "json":
+            yield from self._json.whole(source, data)
+            return
+        raw = Raw(source=source, origin=source, data=data, form=form, fetched_at=self._now)
+        yield self._document(raw)
+
+    @cached_property
+    def _site(self) -> "Site":
+        """Pages from the web; made when the first is asked for."""
+        from fairlead.retrieval.web.fetching import Fetcher  # noqa: PLC0415 - HTTP and TLS: 40 ms
+        from fairlead.retrieval.web.visits import Site  # noqa: PLC0415 - the same
+
+        fetcher = self._fetcher or Fetcher(self._allow_hosts)
+        return Site(fetcher, self._allow_hosts, self._validators, self._limits.text)
+
+    def _visited(self, url: str) -> Iterator[Record | Reject | Unchanged]:
+        for visit in self._site.visit(url):
+            if visit.page is None:
+                # What is gone for good is not spared from pruning.
+                origin = "" if visit.gone else visit.origin
+                yield Reject(source=visit.url, reason=visit.reason, origin=origin)
+                continue
             try:
-                yield self._record(entry, place, each)
+                yield from self._page(visit.url, visit.origin, visit.page)
             except Malformed as error:
-                yield Reject(source=place, reason=str(error), origin=entry.source)
+                yield Reject(source=visit.url, reason=str(error), origin=visit.origin)
 
-    def _record(self, entry: Entry, place: str, value: object) -> Record:
-        record, unknown = from_mapping(
-            value, place=place, origin=entry.source, collection=self._collection
-        )
-        if unknown:
-            self._unknown.setdefault(entry.source, set()).update(unknown)
-        if not record.title:
-            record = replace(record, title=first_heading(record.text) or record.id)
-        return record
+    def _page(self, url: str, origin: str, page: "Page") -> Iterator[Record | Reject | Unchanged]:
+        if page.data is None:
+            yield Unchanged(id=derived_id(self._collection, url), source=url, origin=origin)
+            return
+        form = served_format(page.content_type, page.validators.url, page.data)
+        _check_size(len(page.data), form, self._limits)
+        if form.name == "jsonl":
+            yield from self._json.lines(url, BytesIO(page.data))
+        elif form.name == "json":
+            yield from self._json.whole(url, page.data)
+        else:
+            yield self._document(
+                Raw(
+                    source=url,
+                    origin=origin,
+                    data=page.data,
+                    form=form,
+                    fetched_at=page.fetched_at,
+                    page=page,
+                )
+            )
 
+    def _document(self, raw: Raw) -> Record | Unchanged:
+        earlier = self._earlier(raw.source)
+        if earlier is not None and earlier.fingerprint == raw.fingerprint():
+            identity = derived_id(self._collection, raw.source)
+            return Unchanged(id=identity, source=raw.source, origin=raw.origin)
+        return self._reader.record(raw)
 
-def decoded(data: bytes) -> str:
-    """UTF-8 text exactly as it stands, without a byte order mark. Raises `Malformed`."""
-    if b"\0" in data:
-        raise Malformed("is a binary file, or not in UTF-8 (it has NUL bytes)")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Malformed(f"is not UTF-8 text (byte {error.start})") from None
-
-
-def parsed(text: str) -> object:
-    """The JSON value in a text. Raises `Malformed`, naming the place."""
-
-    def refused(constant: str) -> None:
-        raise Malformed(f"is malformed JSON: {constant} is no JSON number")
-
-    try:
-        value: object = json.loads(text, parse_constant=refused)
-        return value
-    except json.JSONDecodeError as error:
-        raise Malformed(f"is malformed JSON: {error.msg} (column {error.colno})") from None
-    except (RecursionError, ValueError):
-        raise Malformed("is malformed JSON: nested too deeply or a number too long") from None
+    def _validators(self, url: str) -> Validators | None:
+        earlier = self._earlier(url)
+        return earlier.validators if earlier else None
 
 
-def _content(path: Path) -> bytes:
+def _nothing(source: str) -> Earlier | None:
+    """Nothing is stored, or nobody looks."""
+    return None
+
+
+def _content(path: Path, limit: int) -> bytes:
+    """What is in a file, which is not read where it is too long."""
     with _opened(path) as file:
-        data = file.read(_BYTES + 1)
-    if len(data) > _BYTES:
-        raise Malformed(_too_long())
+        size = path.stat().st_size
+        data = b"" if size > limit else file.read(limit + 1)
+    if max(size, len(data)) > limit:
+        raise Malformed(_too_long(limit))
     return data
 
 
@@ -302,9 +201,11 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
+def _check_size(size: int, form: Format, limits: Limits) -> None:
+    limit = form.limit(limits)
+    if size > limit:
+        raise Malformed(_too_long(limit))
 
 
-def _too_long() -> str:
-    return f"is longer than {_BYTES // 1024 // 1024} MB; split it"
+def _too_long(limit: int) -> str:
+    return f"is longer than {limit // 2**20} MB; split it"

@@ -65,7 +65,7 @@ def _migrate(
     connection.execute("BEGIN IMMEDIATE")  # another process may be migrating: look again inside
     try:
         for number, step in enumerate(migrations[version() :], start=version() + 1):
-            for statement in _statements(step) if isinstance(step, str) else ():
+            for statement in statements(step) if isinstance(step, str) else ():
                 connection.execute(statement)
             if not isinstance(step, str):
                 step(connection)
@@ -77,7 +77,7 @@ def _migrate(
     connection.execute("COMMIT")
 
 
-def _statements(script: str) -> Iterator[str]:
+def statements(script: str) -> Iterator[str]:
     """The statements of a script (`executescript` would commit between them)."""
     held = ""
     for line in script.splitlines(keepends=True):

@@ -43,6 +43,10 @@ CHECKPOINT_ID = "fairlead.checkpoint.id"
 RETRIEVAL_PASSAGES = "fairlead.retrieval.passages"
 """One string per passage: id, score, source, hash; never text."""
 RETRIEVAL_CONFIDENCE = "fairlead.retrieval.confidence"
+RETRIEVAL_STAGE = "fairlead.retrieval.stage"
+"""A stage of a search, such as `fuse`."""
+CACHE = "fairlead.cache"
+"""`hit`, `miss` or `stale`: whether a result was made before."""
 TOOL_EFFECT = "fairlead.tool.effect"
 REPLAYED = "fairlead.tool.replayed"
 ENDED = "fairlead.ended"
@@ -138,6 +142,11 @@ def retrieval(collection: str, *, top_k: int) -> Start:
         DATA_SOURCE: collection,
         TOP_K: top_k,
     }
+
+
+def stage(name: str) -> Start:
+    """One stage of a search; the conventions have no name for it."""
+    return f"fairlead.retrieve {name}", {RETRIEVAL_STAGE: name}
 
 
 def embeddings(model: str, *, provider: str = "embedded") -> Start:

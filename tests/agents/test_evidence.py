@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fairlead.agents.confidence import Signs, weight
@@ -10,6 +11,7 @@ from fairlead.agents.matching import matched, mended, subject, vocabulary
 from fairlead.agents.memory import embed
 from fairlead.agents.stretches import plain, quotable, roots, surroundings
 from fairlead.agents.words import stem
+from fairlead.errors import Unavailable
 from fairlead.protocols import Embedder
 
 Make = Callable[..., Any]
@@ -130,7 +132,7 @@ def test_vectors_are_remembered(embedder: Embedder) -> None:
         identity, dimension = "counting", 384
         asked = 0
 
-        def embed(self, texts: Sequence[str]) -> Any:
+        def embed(self, texts: Sequence[str], *, query: bool = False) -> Any:
             self.asked += len(texts)
             return embedder.embed(texts)
 
@@ -139,8 +141,29 @@ def test_vectors_are_remembered(embedder: Embedder) -> None:
 
     counting = Counting()
     first, again = embed(counting, ["a", "b", "a"]), embed(counting, ["b"])
-    assert counting.asked == 2
+    assert first is not None and again is not None and counting.asked == 2
+    assert embed(counting, ["b"], query=True) is not None and counting.asked == 3
     assert (first[1] == again[0]).all() and (first[0] == first[2]).all()
+
+
+def test_an_embedder_that_is_away_leaves_the_words(passage: Make) -> None:
+    class Away:
+        identity, dimension = "away", 4
+        questions_only = False
+
+        def embed(self, texts: Sequence[str], *, query: bool = False) -> Any:
+            if query and self.questions_only:
+                return np.ones((len(texts), self.dimension), dtype=np.float32) / 2
+            raise Unavailable("gone", hint="Wait.")
+
+        def count_tokens(self, text: str) -> int:
+            return len(text.split())
+
+    passages = [passage("The label costs 5 euros. Parcels are blue."), passage("Nothing else.")]
+    by_words = gather("What does the label cost?", passages, None)
+    away = Away()
+    for away.questions_only in (False, True):
+        assert gather("What does the label cost?", passages, away).supports == by_words.supports
 
 
 # --- versions ------------------------------------------------------------------------------------

@@ -142,8 +142,10 @@ def test_tenants_do_not_meet(run: Run) -> None:
 
 
 def test_filters_hold_for_the_question(run: Run) -> None:
-    other = answer(run("ask", QUESTION, "--filter", "country=FR", "--json"))
+    other = answer(run("ask", QUESTION, "--filter", "language=fr", "--json"))
     assert other["status"] == "abstained"
+    unknown = run("ask", QUESTION, "--filter", "langauge=fr", "--json")
+    assert unknown.exit_code == 2 and "Did you mean 'language'" in unknown.stderr
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_the_default_embedder_is_loaded_and_tried(
 
 def test_missing_weights_are_a_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAIRLEAD_RETRIEVAL__EMBEDDER", "default")
-    monkeypatch.setattr("fairlead.serving.embedder.model_path", lambda: Path("gone"))
+    monkeypatch.setattr("fairlead.serving.minilm.model_path", lambda: Path("gone"))
     embedder = examined(run, 0)["embedder"]
     assert embedder["status"] == "warn" and "pip install" in embedder["fix"]
 

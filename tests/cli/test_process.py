@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +97,14 @@ def test_output_that_cannot_be_written(start: Start, arguments: list[str]) -> No
 def test_interrupting_an_ingest_that_waits_for_stdin(run: Run, start: Start, home: Path) -> None:
     file = home / ".fairlead/knowledge/default/default.db"
     with start("ingest", "-") as process:
-        for number in range(40):  # one batch and a little
+        for number in range(70):  # one batch and a little
             process.stdin.write(b'{"id": "%d", "text": "word%d"}\n' % (number, number))
         process.stdin.flush()
         _await(lambda: file.exists() and documents(run) > 0)
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 130
         assert process.stderr.read() == b"Interrupted.\n"
-    assert documents(run) == 32
+    assert documents(run) == 64
 
 
 def test_interrupting_an_ingest_that_embeds(run: Run, start: Start, home: Path) -> None:
@@ -185,11 +186,20 @@ def test_chat_at_a_terminal(
     seen = _read_until(ours, b"\xe2\x80\xba ")
     assert b" hop" in seen and b"\x1b[" in seen
     if leave is None:
-        process.send_signal(signal.SIGINT)
+        _interrupt(process)
     else:
         os.write(ours, leave)
     assert process.wait(SECONDS) == status
     os.close(ours)
+
+
+def _interrupt(process: "subprocess.Popen[bytes]") -> None:
+    """Presses Ctrl-C, again where it fell between the prompt and readline's wait, and was lost."""
+    for _ in range(10):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            return
 
 
 def _read_until(terminal: int, mark: bytes) -> bytes:

@@ -28,7 +28,8 @@ from fairlead.graphs import (
     verify_node,
 )
 from fairlead.graphs.state import Input, Output
-from fairlead.schema import CollectionInfo, ToolCall
+from fairlead.reports import CollectionInfo
+from fairlead.schema import ToolCall
 from fairlead.serving import ScriptedModel
 from fairlead.settings import Settings
 from fairlead.tools import Journal, Toolbox

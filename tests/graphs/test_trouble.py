@@ -15,7 +15,8 @@ from fairlead.decisions import AnswerNow, AnyDecision, Call, Delegate, Retrieve,
 from fairlead.errors import FairleadError, InputError, Refused, Unavailable
 from fairlead.graphs import Checkpoints, Parts, actions, build_machine
 from fairlead.protocols import Completion
-from fairlead.schema import Hit, SearchResult, ToolCall, Usage
+from fairlead.reports import SearchResult
+from fairlead.schema import Hit, ToolCall, Usage
 from fairlead.serving import ScriptedModel
 from fairlead.tools import Toolbox
 from fairlead.tracing import SpanStore, TraceReader, Tracing
@@ -87,15 +88,35 @@ async def test_a_transient_search_is_tried_again(tmp_path: Path) -> None:
     assert [span.status for span in tries] == ["error", "error", "ok"]
 
 
-@pytest.mark.parametrize(("failures", "error"), [(1, InputError), (3, Unavailable)])
-async def test_what_does_not_pass_is_raised_with_its_trace(
-    tmp_path: Path, failures: int, error: type[FairleadError]
-) -> None:
-    shelf = Shelf(failures, error)
+async def test_a_store_that_is_away_makes_a_partial_answer_that_says_so(tmp_path: Path) -> None:
+    shelf = Shelf(99, Unavailable)
+    parts = parts_of(tmp_path, ScriptedPlanner([LOOK, AnswerNow(), AnswerNow()]), searcher=shelf)
+    answer = await asked(parts)
+    assert shelf.searches == 3
+    assert answer.status == "partial" and answer.missing == "the shelf is stuck"
+    assert answer.missing in answer.text and answer.hops[0].detail == "the shelf is stuck"
+    parts.tracing.close()
+
+
+async def test_what_was_found_before_the_store_went_away_still_answers(tmp_path: Path) -> None:
+    class Kept(Shelf):
+        async def collections(self, tenant: str) -> tuple[()]:
+            raise Unavailable("gone")
+
+        async def text(self, **place: Any) -> str:
+            raise Unavailable("gone")
+
+    parts = parts_of(tmp_path, ScriptedPlanner([LOOK, AnswerNow()]), searcher=Kept())
+    answer = await asked(parts)
+    assert answer.status == "answered" and answer.citations[0].quote == HIT.text
+
+
+async def test_what_does_not_pass_is_raised_with_its_trace(tmp_path: Path) -> None:
+    shelf = Shelf(1, InputError)
     parts = parts_of(tmp_path, ScriptedPlanner([LOOK]), searcher=shelf)
-    with pytest.raises(error) as caught:
+    with pytest.raises(InputError) as caught:
         await asked(parts)
-    assert shelf.searches == failures
+    assert shelf.searches == 1
     parts.tracing.close()
     trace = TraceReader(tmp_path / "traces.db").trace(caught.value.trace_id)
     assert all(span.end_ns for span in trace.spans), "a span was left open"

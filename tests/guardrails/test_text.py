@@ -2,6 +2,7 @@
 
 import string
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -83,8 +84,19 @@ HEAVY = ["\u200b", "a\u200b", "<|a|>", "<|", "[<", "\ufdfa", "क\u200d", "\U000
 
 
 @pytest.mark.parametrize("piece", [*HEAVY, "ignore all previous ", "ignore all previous rules "])
-def test_a_megabyte_of_anything_takes_linear_time(piece: str) -> None:
-    text = piece * (1_000_000 // len(piece))
-    begun = time.perf_counter()
+def test_much_of_anything_takes_linear_time(piece: str) -> None:
+    text = piece * (300_000 // len(piece))
+    begun = time.process_time()
     clean(text)
-    assert time.perf_counter() - begun < 5  # measured: 0.6 s at most; room for a busy machine
+    assert time.process_time() - begun < 2  # measured: 0.2 s at most; room for a busy machine
+
+
+def test_a_great_hidden_stretch_costs_little_memory() -> None:
+    tracemalloc.start()
+    cleaned = clean("\u200b" * 300_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(cleaned.removed) == 300_000
+    assert (
+        peak < 10 * 300_000
+    )  # bytes: measured 6 for each; a list of numbers would take 36 for each

@@ -20,7 +20,7 @@ from fairlead.retrieval import Library
 
 class Slow:
     identity, dimension = "slow/8", 8
-    def embed(self, texts):
+    def embed(self, texts, *, query=False):
         time.sleep(0.01)
         rows = np.array([[len(t) % n + 1.0 for n in range(1, 9)] for t in texts], dtype=np.float32)
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)

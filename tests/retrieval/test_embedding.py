@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fairlead.errors import Unavailable
+from fairlead.errors import SettingsError, Unavailable
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
 
@@ -27,7 +27,7 @@ async def test_text_only_leaves_the_vectors_for_later(library: Library, docs: Pa
     assert report.vectors == {"added": 0, "kept": 0, "pending": 5}
     found = await library.search("return label", principal=READER)
     assert found.hits[0].source == "docs/policies/returns.md"
-    assert "5 of 5 chunks have no vector yet" in found.warnings[0]
+    assert "4 of 4 chunks have no vector yet" in found.warnings[0]
     report = await library.ingest([docs], tenant="acme", progress=lambda *at: stages.append(at))
     assert report.vectors == {"added": 5, "kept": 0, "pending": 0}
     assert ("text", 3, 3) in stages and stages[-1] == ("vectors", 5, 5)
@@ -38,7 +38,7 @@ async def test_a_failing_embedder_leaves_searchable_text(tmp_path: Path, docs: P
     class Failing:
         identity, dimension = "failing", 4
 
-        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
             raise Unavailable("the embedding service is down", hint="Start it.")
 
         def count_tokens(self, text: str) -> int:
@@ -48,7 +48,7 @@ async def test_a_failing_embedder_leaves_searchable_text(tmp_path: Path, docs: P
     report = await library.ingest([docs], tenant="acme")
     assert report.vectors["pending"] == 5 and "service is down" in report.warnings[0]
     found = await library.search("return label", principal=READER)
-    assert found.hits and "searched by text alone" in found.warnings[0]
+    assert found.hits and "searched by text alone" in found.warnings[1]
     await library.close()
 
 
@@ -62,11 +62,16 @@ async def test_vectors_of_two_embedders_are_never_compared(
     second = Library(tmp_path / "knowledge", other)  # type: ignore[arg-type]
     found = await second.search("return label", principal=READER)
     assert found.hits and "another embedder" in found.warnings[0]
-    report = await second.ingest([docs], tenant="acme")
-    assert report.vectors == {"added": 5, "kept": 0, "pending": 0}
-    assert "embedded anew" in report.warnings[0]
+    before = await second.collections("acme")
+    for attempt in (second.ingest([docs], tenant="acme"), second.check_embedder()):
+        with pytest.raises(SettingsError, match=r"embedded by 'hash/64'.*'other/64'") as caught:
+            await attempt
+        assert "fairlead index rebuild" in caught.value.hint
+    assert await second.collections("acme") == before
+    await second.upkeep.rebuild(tenant="acme", collection="default")
     (info,) = await second.collections("acme")
     assert (info.embedder, info.vectors) == ("other/64", 5)
+    assert (await second.search("return label", principal=READER)).warnings == ()
     await second.close()
 
 
@@ -85,7 +90,7 @@ async def test_a_cancelled_ingest_can_be_taken_up(library: Library, tmp_path: Pa
     task = asyncio.create_task(
         library.ingest([tmp_path / "many"], tenant="acme", progress=progress)
     )
-    await begun.wait()
+    await asyncio.wait_for(begun.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

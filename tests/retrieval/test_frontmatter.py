@@ -1,6 +1,7 @@
 import pytest
 
 from fairlead.retrieval.frontmatter import front_matter
+from fairlead.retrieval.loaders.loaded import Malformed
 
 
 def test_scalars_and_lists_are_read() -> None:
@@ -49,3 +50,22 @@ def test_a_date_that_is_none_stays_metadata() -> None:
 )
 def test_a_restriction_is_never_lost(line: str, readers: tuple[str, ...]) -> None:
     assert front_matter(f"---\n{line}\n---\nx").acl == readers
+
+
+@pytest.mark.parametrize(
+    ("line", "moment"),
+    [
+        ("valid_until: 2026-03-01", "2026-03-01T00:00:00Z"),
+        ("valid_until: '2026-03-01T12:00:00+02:00'", "2026-03-01T10:00:00Z"),
+        ("valid_until:", ""),
+        ("valid_until: null", ""),
+    ],
+)
+def test_an_expiry_is_taken(line: str, moment: str) -> None:
+    found = front_matter(f"---\ntitle: x\n{line}\n---\nx")
+    assert (found.valid_until, found.metadata) == (moment, {})
+
+
+def test_an_expiry_that_is_no_time_is_not_overlooked() -> None:
+    with pytest.raises(Malformed, match="'valid_until' is no time: 'soon'"):
+        front_matter("---\nvalid_until: soon\n---\nx")

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from fairlead.errors import InputError, SettingsError, Unavailable
+from fairlead.reports import IngestReport
 from fairlead.retrieval import Library
-from fairlead.schema import Document, IngestReport, Principal
+from fairlead.retrieval.embedded import EmbeddedStore
+from fairlead.schema import Document, Principal
 
 READER = Principal(tenant="acme")
 
@@ -53,7 +55,7 @@ async def test_text_is_stored_verbatim(library: Library, tmp_path: Path) -> None
     place = {"tenant": "acme", "collection": "default"}
     named = {"document_id": hit.document_id, "version": hit.version}
     whole = await library.document(**place, document_id=hit.document_id)
-    assert whole == data.decode("utf-8-sig")
+    assert whole is not None and whole.text == data.decode("utf-8-sig")
     assert await library.text(**place, **named, start=hit.start, end=hit.end) == hit.text
 
 
@@ -186,8 +188,10 @@ async def test_a_brought_version_never_names_two_texts(plain: Library) -> None:
     hit = (await plain.search("text", principal=READER)).hits[0]
     assert hit.version.startswith("1+")
     place = {"tenant": "acme", "collection": "default", "document_id": "d"}
-    assert await plain.document(**place, version="1") == "first text"
-    assert await plain.document(**place, version=hit.version) == "second text"
+    first = await plain.document(**place, version="1")
+    second = await plain.document(**place, version=hit.version)
+    assert first is not None and (first.text, first.status) == ("first text", "superseded")
+    assert second is not None and (second.text, second.status) == ("second text", "live")
 
 
 async def test_rejects_say_why(plain: Library, tmp_path: Path) -> None:
@@ -199,23 +203,23 @@ async def test_rejects_say_why(plain: Library, tmp_path: Path) -> None:
     (folder / "bare.md").write_text("---\ntitle: x\n---\n", encoding="utf-8")
     (folder / "binary.txt").write_bytes(b"a\0b")
     (folder / "latin.txt").write_bytes("Größe".encode("latin-1"))
-    (folder / "page.html").write_text("<p>", encoding="utf-8")
+    (folder / "page.html").write_text("<p hidden>x", encoding="utf-8")
     (folder / "image.png").write_bytes(b"png")
     (folder / "far.md").symlink_to(tmp_path / "secret.md")
     os.mkfifo(folder / "pipe.md")
     (tmp_path / "secret.md").write_text("secret", encoding="utf-8")
     missing, image = tmp_path / "none", folder / "image.png"
-    given: list[str | Path | Document] = [folder, missing, image, "https://example.com/a"]
+    given: list[str | Path | Document] = [folder, missing, image, "http://10.0.0.1/a"]
     report = await plain.ingest(given, tenant="acme")
     assert report.documents["added"] == 1
     why = reasons(report)
     assert why["mixed/empty.md"] == "is empty"
     assert why["mixed/bare.md"] == "has no text below its front matter"
     assert "NUL" in why["mixed/binary.txt"] and "UTF-8" in why["mixed/latin.txt"]
-    assert "not read by this version" in why["mixed/page.html"]
+    assert why["mixed/page.html"] == "has no visible text"
     assert "outside" in why["mixed/far.md"] and "regular" in why["mixed/pipe.md"]
     assert "no such" in why[str(missing)] and "unknown type" in why["image.png"]
-    assert "web pages" in why["https://example.com/a"]
+    assert "which is not public" in why["http://10.0.0.1/a"]
     assert "mixed/.git/x.md" not in why and "mixed/image.png" not in why
 
 
@@ -232,7 +236,7 @@ async def test_nothing_good_changes_nothing(plain: Library, tmp_path: Path) -> N
         [Document(text="x", metadata={"deep": float("inf")})],
     )
     for given in bad:
-        with pytest.raises(InputError, match="no document could be read"):
+        with pytest.raises(InputError, match="no document could be stored"):
             await plain.ingest(given, tenant="acme", prune=True)
     assert not (tmp_path / "knowledge").exists()
 
@@ -321,18 +325,21 @@ async def test_a_file_that_is_no_database(plain: Library, docs: Path, tmp_path: 
         await plain.ingest([docs], tenant="acme")
 
 
-async def test_a_full_disk_is_said_and_loses_nothing(plain: Library, tmp_path: Path) -> None:
-    await plain.ingest([Document(text="kept", id="k")], tenant="acme")
-    file = plain._file("acme", "default")
-    with file.writing() as connection:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+async def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "knowledge")
+    library = Library(tmp_path / "knowledge", None, store=store)
+    await library.ingest([Document(text="kept", id="k")], tenant="acme")
+    with store.index("acme", "default")._file.writing() as change:
+        pages = change.connection.execute("PRAGMA page_count").fetchone()[0]
+        connection = change.connection
     connection.execute(f"PRAGMA max_page_count={pages + 2}")
     big = Document(text="word " * 200_000, id="big")
     with pytest.raises(Unavailable, match="no space left"):
-        await plain.ingest([big], tenant="acme")
+        await library.ingest([big], tenant="acme")
     connection.execute("PRAGMA max_page_count=1000000")
-    found = await plain.check(tenant="acme")
+    found = await library.check(tenant="acme")
     assert found.ok and found.documents == 1
+    await library.close()
 
 
 async def test_an_erased_tenant_is_gone_at_once(plain: Library, docs: Path, tmp_path: Path) -> None:

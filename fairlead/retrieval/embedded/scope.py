@@ -1,0 +1,127 @@
+"""Which documents a reader may see: by reader, expiry, filters and moment."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fairlead.errors import NotFound
+from fairlead.retrieval.embedded.database import index_version, shown_version
+from fairlead.retrieval.embedded.frame import LIVE, Documents
+from fairlead.retrieval.filters import Filter, Reading, as_flag, is_flag, unknown_field
+from fairlead.retrieval.stored import Scope
+from fairlead.retrieval.times import parse_time, stamp
+from fairlead.schema import Principal
+
+if TYPE_CHECKING:  # 60 ms to import
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def wanted_version(connection: sqlite3.Connection, as_of: datetime | str | None) -> int | None:
+    """The index version meant by a moment or a version; None for the present one.
+
+    Raises `NotFound` for a version that does not exist; 0 is the time before the first.
+    """
+    if as_of is None:
+        return None
+    newest = index_version(connection)
+    if isinstance(as_of, str) and as_of.isdigit() and len(as_of) <= 8:
+        number = int(as_of)
+        if not 0 < number <= newest:
+            raise NotFound(
+                f"there is no index version {as_of!r}",
+                hint=f"The newest is {shown_version(newest)!r}." if newest else "",
+            )
+    else:
+        moment = parse_time(as_of) if isinstance(as_of, str) else as_of
+        row = connection.execute(
+            "SELECT max(number) FROM version WHERE at <= ?", (stamp(moment),)
+        ).fetchone()
+        number = int(row[0] or 0)
+    return None if number == newest else number
+
+
+def visible(
+    connection: sqlite3.Connection, documents: Documents, scope: Scope
+) -> "NDArray[np.bool_] | None":
+    """Which of the documents may be found; None for all of them."""
+    import numpy as np  # noqa: PLC0415 - see above
+
+    now = scope.now.timestamp()
+    seen = (documents.removed == LIVE) & (documents.expires > now)
+    if scope.max_age_days is not None:
+        seen &= documents.seen > now - scope.max_age_days * 86400
+    allowed = [_readable(acl, scope.principal) for acl in documents.acls]
+    if not all(allowed):
+        seen &= np.array(allowed)[documents.readers]
+    for each in scope.filters:
+        rows = np.fromiter(_matching(connection, each), dtype=np.int64)
+        held = np.isin(documents.rows, rows)
+        negative = each.operator == "ne" or (each.operator == "exists" and not each.wanted)
+        seen &= ~held if negative else held
+    return None if seen.all() else seen
+
+
+def _readable(acl: frozenset[str], principal: Principal) -> bool:
+    return not acl or not acl.isdisjoint((principal.subject, *principal.groups))
+
+
+def _matching(connection: sqlite3.Connection, wanted: Filter) -> "list[int]":
+    """Documents of any version that satisfy the condition, or for a negative one that do not."""
+    _check_known(connection, wanted.field)
+    tests: list[str] = []
+    values: list[str | float] = []
+    for reading in wanted.readings:
+        test, value = _test(wanted, reading)
+        tests.append(f"({test})")
+        values += value
+    where = f" AND ({' OR '.join(tests)})" if tests else ""
+    if wanted.operator == "in" and not tests:
+        return []
+    rows = connection.execute(
+        f"SELECT DISTINCT document FROM field WHERE name = ?{where}", (wanted.field, *values)
+    )
+    return [row[0] for row in rows]
+
+
+def _check_known(connection: sqlite3.Connection, name: str) -> None:
+    """Where documents were stored, one of them has the field; so a misspelt one is an error."""
+    known = "SELECT 1 FROM field WHERE name = ? LIMIT 1"
+    if connection.execute(known, (name,)).fetchone():
+        return
+    names = [row[0] for row in connection.execute("SELECT DISTINCT name FROM field")]
+    if names:
+        raise unknown_field(name, names)
+
+
+def _test(wanted: Filter, operand: Reading) -> tuple[str, Sequence[str | float]]:
+    """SQL that compares a stored value with the operand, and its parameters."""
+    if wanted.operator in ("gte", "lte"):
+        return _ordering(wanted, operand, ">=" if wanted.operator == "gte" else "<=")
+    if operand.number is not None and wanted.kind in ("any", "number"):
+        return "number = ?", (operand.number,)
+    if operand.moment is not None and wanted.kind == "date":
+        return "moment = ?", (operand.moment,)
+    assert operand.word is not None, "a scalar has a word"
+    if is_flag(operand.word):
+        return "word = ? OR lower(word) = ?", (operand.word, operand.word[1:])
+    flag = as_flag(operand.word)
+    if wanted.kind == "any" and flag != operand.word:
+        return "word = ? OR word = ?", (operand.word, flag)
+    return "word = ?", (operand.word,)
+
+
+def _ordering(wanted: Filter, operand: Reading, sign: str) -> tuple[str, Sequence[str | float]]:
+    kind = wanted.kind
+    if operand.number is not None and kind in ("any", "number"):
+        return f"number {sign} ?", (operand.number,)
+    if operand.moment is not None and kind in ("any", "date"):
+        return f"moment {sign} ?", (operand.moment,)
+    assert operand.word is not None, "a scalar has a word"
+    if is_flag(operand.word):
+        return "0", ()
+    plain = f"word {sign} ? AND word >= char(2)"
+    return (plain if kind == "string" else f"{plain} AND number IS NULL AND moment IS NULL"), (
+        operand.word,
+    )

@@ -1,0 +1,207 @@
+"""Looks at one document by itself: size, language, metadata, secrets, personal data, instructions.
+
+What it cannot know: whether what a document says is true, or meant well. Findings are labels; the
+settings say which of them keep a document out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final
+
+from fairlead.guardrails import clean, find_pii, find_secrets, masked
+from fairlead.guardrails.pii import DEFAULT
+from fairlead.retrieval.filters import fits_kind
+from fairlead.retrieval.gates.language import language_of
+from fairlead.retrieval.gates.rules import Rules
+from fairlead.retrieval.records import Record
+from fairlead.schema import Finding, Json
+
+_KINDS: Final = ("hidden_text", "control_token", "instruction_like")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """A document that may become visible; masked where the settings say so."""
+
+    record: Record
+    findings: tuple[Mapping[str, Json], ...] = ()
+    """For the report: kind, how often, what was done; never the text itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A document that a gate kept out, and why."""
+
+    gate: str
+    reason: str
+    findings: tuple[Mapping[str, Json], ...] = ()
+
+
+class _Stopped(Exception):
+    """A gate said no."""
+
+    def __init__(self, gate: str, reason: str) -> None:
+        super().__init__(reason)
+        self.gate, self.reason = gate, reason
+
+
+@dataclass(kw_only=True)
+class _Course:
+    """One document on its way through the gates."""
+
+    record: Record
+    findings: list[Mapping[str, Json]] = field(default_factory=list)
+
+    def found(self, kind: str, action: str, counts: Mapping[str, int]) -> None:
+        for name, count in counts.items():
+            self.findings.append(
+                {
+                    "source": self.record.source,
+                    "document_id": self.record.id,
+                    "kind": kind,
+                    "what": name,
+                    "count": count,
+                    "action": action,
+                }
+            )
+
+
+class Examination:
+    """The gates of one collection, in order."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._gates: Sequence[Callable[[_Course], None]] = (
+            self._size,
+            self._language,
+            self._metadata,
+            self._hidden,
+            self._secrets,
+            self._personal,
+        )
+
+    def examine(self, record: Record, *, released: str = "") -> Passed | Held:
+        """Passes a document or holds it; `released` names a gate that a person has overruled."""
+        course = _Course(record=record)
+        for gate in self._gates:
+            try:
+                gate(course)
+            except _Stopped as stopped:
+                if stopped.gate == released:
+                    continue
+                return Held(
+                    gate=stopped.gate, reason=stopped.reason, findings=tuple(course.findings)
+                )
+        return Passed(record=course.record, findings=tuple(course.findings))
+
+    # --- gates -----------------------------------------------------------------------------------
+
+    def _size(self, course: _Course) -> None:
+        size = len(course.record.text)
+        if size > self._rules.max_chars:
+            raise _Stopped("size", f"has {size:,} characters; {self._rules.max_chars:,} are taken")
+        if size < self._rules.min_chars:
+            raise _Stopped("size", f"has {size:,} characters; {self._rules.min_chars:,} are asked")
+
+    def _language(self, course: _Course) -> None:
+        record = course.record
+        if not record.language:
+            found = language_of(record.text[record.body :])
+            course.record = record = replace(record, language=found)
+        wanted = self._rules.languages
+        code = record.language.replace("_", "-").partition("-")[0].lower()
+        if wanted and code not in wanted:
+            said = f"is in {record.language!r}" if record.language else "is in no known language"
+            raise _Stopped("language", f"{said}; {', '.join(wanted)} are taken")
+
+    def _metadata(self, course: _Course) -> None:
+        metadata = dict(course.record.metadata)
+        for name, kind in self._rules.fields.items():
+            if not fits_kind(metadata.get(name), kind):
+                raise _Stopped("metadata", f"{name!r} is no {kind}: {metadata[name]!r}")
+        if self._rules.schema is not None:
+            error = next(self._validator.iter_errors(metadata), None)
+            if error is not None:
+                place = "/".join(map(str, error.absolute_path))
+                raise _Stopped("metadata", f"breaks its schema{f' at {place!r}' if place else ''}: "
+                               f"{error.message[:300]}")  # fmt: skip
+
+    @cached_property
+    def _validator(self) -> Any:
+        from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s that few ingests need
+
+        return Draft202012Validator(self._rules.schema or {})
+
+    def _hidden(self, course: _Course) -> None:
+        """Hidden text, control tokens and instructions: found here, taken out when it is read."""
+        record, guard = course.record, self._rules.guard
+        seen = (*record.findings, *clean(record.text).findings)
+        counts = Counter(finding.kind for finding in seen if finding.kind in _KINDS)
+        blocked = {"hidden_text": guard.hidden_text == "block"}
+        blocked["instruction_like"] = guard.instructions == "block"
+        if guard.instructions == "off":
+            counts.pop("instruction_like", None)
+        course.record = replace(record, findings=tuple(_bounded(seen)))
+        for kind, count in counts.items():
+            action = "quarantined" if blocked.get(kind) else "flagged"
+            course.found(kind, action, {_first(seen, kind): count})
+            if blocked.get(kind):
+                raise _Stopped(kind, f"holds {kind.replace('_', ' ')}, {count} times")
+
+    def _secrets(self, course: _Course) -> None:
+        policy, text = self._rules.guard.secrets, course.record.text
+        if policy == "off":
+            return
+        found = find_secrets(text)
+        likely = Counter(each.entity for each in found if each.certainty == "likely")
+        course.found("secret", "flagged", likely)
+        certain = [each for each in found if each.certainty == "certain"]
+        counts = Counter(each.entity for each in certain)
+        self._acted(course, "secrets", "secret", policy, counts, lambda: masked(text, certain))
+
+    def _personal(self, course: _Course) -> None:
+        guard, text = self._rules.guard, course.record.text
+        if guard.pii == "off":
+            return
+        everything = find_pii(text, guard.pii_entities or DEFAULT)
+        found = [each for each in everything if each.certainty != "example"]
+        counts = Counter(each.entity for each in found)
+        self._acted(course, "pii", "pii", guard.pii, counts, lambda: masked(text, found))
+
+    def _acted(
+        self,
+        course: _Course,
+        gate: str,
+        kind: str,
+        policy: str,
+        counts: Mapping[str, int],
+        mask: Callable[[], str],
+    ) -> None:
+        if not counts:
+            return
+        done = {"flag": "flagged", "mask": "masked", "block": "quarantined"}[policy]
+        course.found(kind, done, counts)
+        if policy == "block":
+            said = ", ".join(f"{count} × {name}" for name, count in sorted(counts.items()))
+            raise _Stopped(gate, f"holds {said}")
+        if policy == "mask":
+            course.record = replace(course.record, text=mask())
+
+
+def _first(findings: Iterable[Finding], kind: str) -> str:
+    """What the first finding of a kind was, in a few words and without quoting the text."""
+    detail = next((finding.detail for finding in findings if finding.kind == kind), "")
+    return detail.split(":")[0][:80] or kind
+
+
+def _bounded(findings: Iterable[Finding]) -> list[Finding]:
+    """What is stored with the document: the first of each kind, a few."""
+    counts: Counter[str] = Counter()
+    kept = []
+    for finding in findings:
+        counts[finding.kind] += 1
+        if counts[finding.kind] <= 8:
+            kept.append(finding)
+    return kept

@@ -1,0 +1,1 @@
+"""From a file's bytes to a document's text: one module per format, each with a `load`."""

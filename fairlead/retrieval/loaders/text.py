@@ -1,0 +1,12 @@
+"""Plain text, verbatim."""
+
+from fairlead.retrieval.loaders.decoding import decoded
+from fairlead.retrieval.loaders.loaded import Loaded, Malformed
+
+
+def load(data: bytes, name: str, charset: str = "") -> Loaded:
+    """The text as it stands. Raises `Malformed` where it is empty or not text."""
+    text = decoded(data, charset)
+    if not text.strip():
+        raise Malformed("is empty")
+    return Loaded(text=text, markup="plain")

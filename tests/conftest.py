@@ -1,0 +1,56 @@
+"""Real servers for the tests that are marked for them; see tests/servers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from scripts.servers import weaviate_server
+from tests.servers.cluster import WeaviateCluster
+from tests.servers.weaviate import Weaviate
+
+StartWeaviate = Callable[..., Weaviate]
+
+
+settings.register_profile("fairlead", deadline=None)  # a busy machine is no failure
+settings.load_profile("fairlead")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-servers", action="store_true", help="fail, not skip, where a server is missing"
+    )
+
+
+@pytest.fixture(scope="session")
+def weaviate_installed(request: pytest.FixtureRequest) -> None:
+    """Skips, or fails where servers are required, without the server's binary."""
+    if not weaviate_server().exists():
+        stop = pytest.fail if request.config.getoption("--require-servers") else pytest.skip
+        stop(f"no Weaviate server at {weaviate_server()}: `make servers` builds it")
+
+
+@pytest.fixture(scope="session")
+def weaviate(
+    weaviate_installed: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Weaviate]:
+    """One server for the whole run. Tests keep apart by names of collections and tenants."""
+    with Weaviate(tmp_path_factory.mktemp("weaviate")) as server:
+        yield server
+
+
+@pytest.fixture
+def start_weaviate(weaviate_installed: None, tmp_path: Path) -> Iterator[StartWeaviate]:
+    """Starts a server of the test's own, to be killed or given settings: takes what `Weaviate`
+    takes after the folder."""
+    with ExitStack() as running:
+        yield lambda **options: running.enter_context(Weaviate(tmp_path, **options))
+
+
+@pytest.fixture
+def weaviate_cluster(weaviate_installed: None, tmp_path: Path) -> Iterator[WeaviateCluster]:
+    """Three nodes of the test's own."""
+    with WeaviateCluster(tmp_path) as cluster:
+        yield cluster
