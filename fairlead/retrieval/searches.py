@@ -15,7 +15,8 @@ from fairlead.reports import SearchResult
 from fairlead.retrieval.caches import Caches, Kept, Key
 from fairlead.retrieval.configuration import Configured
 from fairlead.retrieval.filters import parsed_filters
-from fairlead.retrieval.pipeline.pipeline import Parts, Pipeline, Query
+from fairlead.retrieval.pipeline.parts import Parts, Query
+from fairlead.retrieval.pipeline.pipeline import Pipeline
 from fairlead.retrieval.pipeline.question import understood
 from fairlead.retrieval.store import Index, Snapshot, Store
 from fairlead.retrieval.stored import Scope
