@@ -8,7 +8,7 @@ from fairlead.protocols import Embedder
 from fairlead.retrieval.chunkers import Chunker, estimate_tokens
 from fairlead.retrieval.entities import Extractor
 from fairlead.retrieval.gates import Duplicates, Examination, Held, Passed, Rules
-from fairlead.retrieval.gates.duplicates import Keys
+from fairlead.retrieval.gates.duplicates import Duplicate, Keys
 from fairlead.retrieval.pieces import Piece, Place, chunked, pieces
 from fairlead.retrieval.records import Record, Reject
 from fairlead.retrieval.store import Index
@@ -97,7 +97,8 @@ class Batches:
             else:
                 examined.append((record, digest, found))
         entries = []
-        for (record, digest, passed), keys, beaten in self._compared(examined, released):
+        compared, doomed = self._compared(examined, released)
+        for (record, digest, passed), keys, beaten in compared:
             if beaten:
                 held.append(self._quarantined(record, digest, "duplicate", beaten))
                 rejects.append(_reject(record, "duplicate", beaten))
@@ -109,6 +110,8 @@ class Batches:
             self._index.hold(held)
         self.done.quarantined += len(rejects)
         self._commit(entries)
+        if doomed:  # after the winners are there
+            self.done.tally += self._index.retire(doomed, run=self._run, reason="ingest")
         return rejects
 
     # --- what is to be stored --------------------------------------------------------------------
@@ -128,31 +131,26 @@ class Batches:
 
     def _compared(
         self, examined: Sequence[tuple[Record, str, Passed]], released: str
-    ) -> list[tuple[tuple[Record, str, Passed], Keys, str]]:
-        """Each with its keys, and why it is beaten by another document where it is."""
+    ) -> tuple[list[tuple[tuple[Record, str, Passed], Keys, str]], list[str]]:
+        """Each with its keys, and why it is beaten by another document where it is; then the
+        stored documents that are beaten."""
         policy = self._rules.guard.duplicates
         keyed = [(passed.record, self._duplicates.keys(passed.record)) for _, _, passed in examined]
         if policy == "off" or released == "duplicate":
-            return [(each, keys, "") for each, (_, keys) in zip(examined, keyed, strict=True)]
-        found = []
-        for each, (record, keys), duplicate in zip(
-            examined, keyed, self._duplicates.of(keyed), strict=True
-        ):
-            beaten = ""
+            return [(each, keys, "") for each, (_, keys) in zip(examined, keyed, strict=True)], []
+        acting = policy == "block"
+        duplicates = self._duplicates.of(keyed, acting=acting)
+        beaten: dict[str, str] = {}
+        for (record, _), duplicate in zip(keyed, duplicates, strict=True):
             if duplicate:
-                blocked = policy == "block"
-                self.done.findings.append(duplicate.finding(record, acted=blocked))
-                if blocked and duplicate.wins:
-                    self.done.tally += self._index.retire(
-                        [duplicate.twin.document_id], run=self._run, reason="ingest"
-                    )
-                elif blocked:
-                    same = "the same" if duplicate.similarity == 1 else "nearly the same"
-                    beaten = (
-                        f"says {same} as {duplicate.twin.source!r}, which wins: {duplicate.why}"
-                    )
-            found.append((each, keys, beaten))
-        return found
+                self.done.findings.append(duplicate.finding(record, acted=acting))
+            if duplicate and acting:
+                loser, reason = _loser(record, duplicate)
+                beaten[loser] = reason
+        return [
+            (each, keys, beaten.pop(record.id, ""))
+            for each, (record, keys) in zip(examined, keyed, strict=True)
+        ], list(beaten)
 
     def _entry(self, record: Record, digest: str, keys: Keys) -> Entry:
         place = Place(
@@ -215,6 +213,15 @@ class Batches:
             known.update(zip(missing, rows, strict=True))
             self.done.embedded += len(missing)
         return known
+
+
+def _loser(record: Record, duplicate: Duplicate) -> tuple[str, str]:
+    """The id of the one of two that is kept out, and why."""
+    twin = duplicate.twin
+    same = "the same" if duplicate.similarity == 1 else "nearly the same"
+    if duplicate.wins:
+        return twin.document_id, f"says {same} as {record.source!r}, which wins: {duplicate.why}"
+    return record.id, f"says {same} as {twin.source!r}, which wins: {duplicate.why}"
 
 
 def _reject(record: Record, gate: str, reason: str) -> Reject:
