@@ -1,6 +1,6 @@
 """A few documents at a time: compared with what is stored, examined, cut, and stored together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -77,16 +77,21 @@ class Batches:
         self._count = embedder.count_tokens if embedder else estimate_tokens
         self._held = {each.document_id: each for each in index.quarantine()}
 
-    def store(self, batch: Batch, *, released: str = "") -> list[Reject]:
-        """Stores what is new or changed; what was kept out comes back. `released` is a gate that a
-        person overruled."""
+    def store(self, batch: Batch, *, released: Collection[str] = ()) -> list[Reject]:
+        """Stores what is new or changed; what was kept out comes back. `released` are gates that
+        a person overruled."""
         rejects: list[Reject] = []
         changed = self._changed(batch.records)
         examined: list[tuple[Record, str, Passed]] = []
         held: list[Quarantined] = []
         for record, digest in changed:
             before = self._held.get(record.id)
-            if before and before.digest == digest and before.gate != "duplicate" and not released:
+            if (
+                before
+                and before.digest == digest
+                and "duplicate" not in before.gate
+                and not released
+            ):
                 rejects.append(_reject(record, before.gate, before.reason))
                 continue
             found = self._examination.examine(record, released=released)
@@ -107,7 +112,7 @@ class Batches:
                 self.done.expired += bool("" < record.valid_until <= stamp(self._now))
                 self.done.read.append(replace(passed.record, text=""))
         if held:
-            self._index.hold(held)
+            self._hold(held, released)
         self.done.quarantined += len(rejects)
         self._commit(entries)
         if doomed:  # after the winners are there
@@ -130,13 +135,13 @@ class Batches:
         return changed
 
     def _compared(
-        self, examined: Sequence[tuple[Record, str, Passed]], released: str
+        self, examined: Sequence[tuple[Record, str, Passed]], released: Collection[str]
     ) -> tuple[list[tuple[tuple[Record, str, Passed], Keys, str]], list[str]]:
         """Each with its keys, and why it is beaten by another document where it is; then the
         stored documents that are beaten."""
         policy = self._rules.guard.duplicates
         keyed = [(passed.record, self._duplicates.keys(passed.record)) for _, _, passed in examined]
-        if policy == "off" or released == "duplicate":
+        if policy == "off" or "duplicate" in released:
             return [(each, keys, "") for each, (_, keys) in zip(examined, keyed, strict=True)], []
         acting = policy == "block"
         duplicates = self._duplicates.of(keyed, acting=acting)
@@ -191,6 +196,19 @@ class Batches:
             expires=record.valid_until,
             record=record,
         )
+
+    def _hold(self, held: Sequence[Quarantined], released: Collection[str]) -> None:
+        """Into quarantine, in place of what was there of the same documents.
+
+        A document that was to be released keeps the gates that were overruled.
+        """
+        named = [replace(each, gate=",".join((*released, each.gate))) for each in held]
+        self._index.hold(named)
+        before = [self._held[each.document_id] for each in held if each.document_id in self._held]
+        gone = {each.id for each in before} - {each.id for each in held}
+        if gone:
+            self._index.drop(gone)
+        self._held.update((each.document_id, each) for each in named)
 
     # --- storing it ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ settings say which of them keep a document out.
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -86,14 +86,14 @@ class Examination:
             self._personal,
         )
 
-    def examine(self, record: Record, *, released: str = "") -> Passed | Held:
-        """Passes a document or holds it; `released` names a gate that a person has overruled."""
+    def examine(self, record: Record, *, released: Collection[str] = ()) -> Passed | Held:
+        """Passes a document or holds it; `released` names gates that a person has overruled."""
         course = _Course(record=record)
         for gate in self._gates:
             try:
                 gate(course)
             except _Stopped as stopped:
-                if stopped.gate == released:
+                if stopped.gate in released:
                     continue
                 return Held(
                     gate=stopped.gate, reason=stopped.reason, findings=tuple(course.findings)
