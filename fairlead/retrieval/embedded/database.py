@@ -140,10 +140,15 @@ class CollectionFile:
             if self._idle:
                 return self._idle.pop()
         connection = open_database(self.path, MIGRATIONS, read_only=True)
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # being made just now
+        try:
+            with plainly(self.path):
+                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # just being made
+                    connection.close()
+                    return None
+                connection.execute("CREATE TEMP TABLE wanted (row INTEGER PRIMARY KEY)")
+        except BaseException:
             connection.close()
-            return None
-        connection.execute("CREATE TEMP TABLE wanted (row INTEGER PRIMARY KEY)")
+            raise
         return connection
 
     def _given_back(self, connection: sqlite3.Connection) -> None:
