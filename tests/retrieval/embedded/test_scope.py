@@ -14,15 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.errors import InputError, NotFound
-from fairlead.retrieval.chunkers import estimate_tokens, open_chunker
 from fairlead.retrieval.embedded import EmbeddedStore
 from fairlead.retrieval.embedded.index import EmbeddedIndex
 from fairlead.retrieval.filters import Kind, parsed_filters
-from fairlead.retrieval.pieces import Place, chunked, content_hash, pieces
-from fairlead.retrieval.records import Record
 from fairlead.retrieval.stored import Entry, Scope
 from fairlead.retrieval.times import utc
 from fairlead.schema import Json, Principal
+from tests.retrieval.embedded.conftest import entry
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 FIELDS: Mapping[str, Kind] = {"year": "number", "kind": "string", "draft": "boolean", "on": "date"}
@@ -86,19 +84,6 @@ PRINCIPALS = st.sampled_from(
         Principal(tenant="acme", groups=("hr",)),
     ]
 )
-
-
-def entry(id_: str, text: str, **more: Any) -> Entry:
-    record = Record(id=id_, source=f"s-{id_}", origin=f"s-{id_}", title="", text=text, **more)
-    place = Place(tenant="acme", collection="c", document_id=id_, version="1", chunker="x")
-    chunks = chunked(record, open_chunker("recursive"), estimate_tokens)
-    return Entry(
-        record=record,
-        digest=record.digest(),
-        content=content_hash(text),
-        pieces=pieces(record, chunks, place),
-        chunker="recursive/2",
-    )
 
 
 @contextmanager
