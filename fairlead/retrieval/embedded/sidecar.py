@@ -1,7 +1,7 @@
 """A large frame kept in a file beside the database, so that the next process need not make it.
 
 Only a cache: it holds no text, is mapped, and one that is missing, older than the last erasure, cut
-off, damaged or of another kind is left aside. An erasure deletes it.
+off, damaged, of another kind or of another database is left aside. An erasure deletes it.
 """
 
 import json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # 60 ms to import
 
 WORTHWHILE = 20_000
 """Chunks from which a sidecar is written; fewer are loaded in a tenth of a second."""
-_MAGIC = b"fairlead-frame-2\n"
+_MAGIC = b"fairlead-frame-3\n"
 _ALIGNED = 64
 _CHECK = 4
 """Bytes of the CRC-32 of all that follows it, which takes 0.03 s for 100 MB."""
@@ -32,8 +32,8 @@ def sidecar_path(database: Path) -> Path:
     return database.with_suffix(".frame")
 
 
-def save(frame: Frame, path: Path) -> None:
-    """Writes the frame whole or not at all."""
+def save(frame: Frame, path: Path, mark: str) -> None:
+    """Writes the frame whole or not at all. `mark` is what the database knows it by."""
     arrays = dict(_arrays(frame))
     places: dict[str, tuple[str, list[int], int]] = {}
     at = 0
@@ -43,6 +43,7 @@ def save(frame: Frame, path: Path) -> None:
         at += array.nbytes
     header = json.dumps(
         {
+            "mark": mark,
             "key": frame.key,
             "generation": frame.generation,
             "acls": [sorted(acl) for acl in frame.documents.acls],
@@ -80,7 +81,9 @@ def opened(path: Path, head: Head) -> Frame | None:
 
     try:
         check, said, start = _begun(path)
-        if tuple(said["key"]) != head.key or said["generation"] > head.generation:
+        if said["mark"] != head.kept or tuple(said["key"]) != head.key:
+            return None
+        if said["generation"] > head.generation:
             return None
         if path.stat().st_size != start + said["bytes"]:
             return None
@@ -163,13 +166,14 @@ def _frame(said: Any, array: Any) -> Frame:
     )
 
 
-def due(path: Path, frame: Frame) -> bool:
+def due(path: Path, frame: Frame, mark: str) -> bool:
     """Whether writing the sidecar anew pays: it is large, and a tenth of it changed since."""
     if len(frame.chunks) < WORTHWHILE:
         return False
     try:
         _, said, _ = _begun(path)
-        held = said["arrays"]["chunks"][1][0] if tuple(said["key"]) == frame.key else 0
+        fits = said["mark"] == mark and tuple(said["key"]) == frame.key
+        held = said["arrays"]["chunks"][1][0] if fits else 0
         vectors = said["arrays"]["matrix.rows"][1][0]
     except (OSError, ValueError, KeyError, TypeError):
         return True

@@ -106,7 +106,8 @@ class PlaceSnapshot:
     async def _condition(self, wished: Wished) -> Any:
         from weaviate.classes.query import Filter  # noqa: PLC0415 - an extra
 
-        await self._check_known(wished.field)
+        if not wished.known:
+            await self._check_known(wished.field)
         values = await self._values(wished.field) if orders_words(wished) else ()
         found = condition(wished, values)
         holds = among("tags", found.tags)

@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.protocols import Embedder
 from fairlead.retrieval import Library
-from fairlead.retrieval.embedded import sidecar
+from fairlead.retrieval.embedded import EmbeddedStore, sidecar
 from fairlead.retrieval.embedded.database import CollectionFile, head_of
 from fairlead.retrieval.embedded.frame import Frame, Head, loaded, refreshed
 from fairlead.schema import Document, Principal
@@ -51,7 +51,7 @@ async def saved(tmp_path: Path, embedder: Embedder) -> tuple[Path, Frame, Head]:
     await stored(tmp_path, embedder)
     frame, head = frame_in(tmp_path)
     path = sidecar.sidecar_path(tmp_path / "acme" / "default.db")
-    sidecar.save(frame, path)
+    sidecar.save(frame, path, head.kept)
     return path, frame, head
 
 
@@ -61,7 +61,7 @@ Saved = tuple[Path, Frame, Head]
 def written(frame: Frame, folder: Path) -> bytes:
     """The frame as bytes: frames that are equal are written equal."""
     path = folder / "written"
-    sidecar.save(frame, path)
+    sidecar.save(frame, path, "")
     return path.read_bytes()
 
 
@@ -100,7 +100,7 @@ def test_a_file_that_is_cut_off_or_longer_is_left_aside(saved: Saved) -> None:
         assert sidecar.opened(path, head) is None, size
     path.write_bytes(whole + b"\0")
     assert sidecar.opened(path, head) is None
-    path.write_bytes(b"fairlead-frame-1\n" + whole[17:])
+    path.write_bytes(b"fairlead-frame-2\n" + whole[17:])
     assert sidecar.opened(path, head) is None
 
 
@@ -111,6 +111,7 @@ def test_one_of_another_state_is_left_aside(saved: Saved) -> None:
         replace(head, build=head.build + 1),
         replace(head, embedder="other/1"),
         replace(head, generation=frame.generation - 1),
+        replace(head, kept="another"),
     ):
         assert sidecar.opened(path, other) is None
     assert sidecar.opened(path, replace(head, generation=head.generation + 1)) is not None
@@ -170,19 +171,20 @@ async def test_it_is_written_anew_when_much_changed(
     saved: Saved, tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, frame, _ = saved
-    assert not sidecar.due(path, frame)
+    assert not sidecar.due(path, frame, "")
     monkeypatch.setattr(sidecar, "WORTHWHILE", 1)
-    assert not sidecar.due(path, frame)
-    assert sidecar.due(path, replace(frame, key=(9, "", 9)))
+    assert not sidecar.due(path, frame, "")
+    assert sidecar.due(path, frame, "another")
+    assert sidecar.due(path, replace(frame, key=(9, "", 9)), "")
     monkeypatch.undo()
     await stored(tmp_path, embedder, [*TEXTS, "One more of them."])
     monkeypatch.setattr(sidecar, "WORTHWHILE", 1)
-    assert sidecar.due(path, frame_in(tmp_path)[0])
+    assert sidecar.due(path, frame_in(tmp_path)[0], "")
     for damaged in (b"", b"fairlead", path.read_bytes()[:60]):
         path.write_bytes(damaged)
-        assert sidecar.due(path, frame)
+        assert sidecar.due(path, frame, "")
     sidecar.remove(path)
-    assert sidecar.due(path, frame)
+    assert sidecar.due(path, frame, "")
 
 
 async def test_a_small_collection_is_not_kept(tmp_path: Path, embedder: Embedder) -> None:
@@ -192,6 +194,25 @@ async def test_a_small_collection_is_not_kept(tmp_path: Path, embedder: Embedder
     file.keep()
     file.close()
     assert not sidecar.sidecar_path(file.path).exists()
+
+
+@pytest.mark.usefixtures("always")
+async def test_a_database_put_back_is_not_read_with_a_later_frame(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    await stored(tmp_path, embedder)
+    path = tmp_path / "acme" / "default.db"
+    backup = path.read_bytes()
+    await stored(tmp_path, embedder, ["Quite another text of today.", *TEXTS[1:], "And one more."])
+    assert sidecar.sidecar_path(path).exists()
+    path.write_bytes(backup)
+    store = EmbeddedStore(tmp_path)
+    for n in range(9):  # until it has seen more changes than the other had
+        store.index("acme", "default").learn({"n": str(n)})
+    library = Library(tmp_path, embedder, store=store)
+    found = await library.search("goods", principal=READER, mode="sparse")
+    assert [hit.text for hit in found.hits] == [TEXTS[0]]
+    await library.close()
 
 
 @pytest.mark.usefixtures("always")
