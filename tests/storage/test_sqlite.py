@@ -94,7 +94,7 @@ def test_a_new_file_is_opened_by_several_at_once(tmp_path: Path) -> None:
     for number in range(20):
         path = tmp_path / f"{number}.db"
         with ThreadPoolExecutor(4) as pool:
-            opened = list(pool.map(lambda _: open_database(path, [FIRST]), range(4)))
+            opened = list(pool.map(open_database, [path] * 4, [[FIRST]] * 4))
         for connection in opened:
             assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             connection.close()
