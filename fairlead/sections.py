@@ -142,8 +142,6 @@ class Collection(Section):
     max_chars: Annotated[int, Field(ge=1)] = 64_000_000
     entities: str = "off"
     """`off`, `rules`, or MODULE:FUNCTION: names that link passages about the same thing."""
-    layers: Literal["auto", "on", "off"] = "auto"
-    """Documents first, then their passages: `auto` from 50,000 passages on."""
     boost: Boost = Boost()
 
     model_config = ConfigDict(

@@ -1,6 +1,6 @@
 """A few documents at a time: compared with what is stored, examined, cut, and stored together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from fairlead.protocols import Embedder
 from fairlead.retrieval.chunkers import Chunker, estimate_tokens
 from fairlead.retrieval.entities import Extractor
 from fairlead.retrieval.gates import Duplicates, Examination, Held, Passed, Rules
-from fairlead.retrieval.gates.duplicates import Keys
+from fairlead.retrieval.gates.duplicates import Duplicate, Keys
 from fairlead.retrieval.pieces import Piece, Place, chunked, pieces
 from fairlead.retrieval.records import Record, Reject
 from fairlead.retrieval.store import Index
@@ -77,16 +77,21 @@ class Batches:
         self._count = embedder.count_tokens if embedder else estimate_tokens
         self._held = {each.document_id: each for each in index.quarantine()}
 
-    def store(self, batch: Batch, *, released: str = "") -> list[Reject]:
-        """Stores what is new or changed; what was kept out comes back. `released` is a gate that a
-        person overruled."""
+    def store(self, batch: Batch, *, released: Collection[str] = ()) -> list[Reject]:
+        """Stores what is new or changed; what was kept out comes back. `released` are gates that
+        a person overruled."""
         rejects: list[Reject] = []
         changed = self._changed(batch.records)
         examined: list[tuple[Record, str, Passed]] = []
         held: list[Quarantined] = []
         for record, digest in changed:
             before = self._held.get(record.id)
-            if before and before.digest == digest and before.gate != "duplicate" and not released:
+            if (
+                before
+                and before.digest == digest
+                and "duplicate" not in before.gate
+                and not released
+            ):
                 rejects.append(_reject(record, before.gate, before.reason))
                 continue
             found = self._examination.examine(record, released=released)
@@ -97,7 +102,8 @@ class Batches:
             else:
                 examined.append((record, digest, found))
         entries = []
-        for (record, digest, passed), keys, beaten in self._compared(examined, released):
+        compared, doomed = self._compared(examined, released)
+        for (record, digest, passed), keys, beaten in compared:
             if beaten:
                 held.append(self._quarantined(record, digest, "duplicate", beaten))
                 rejects.append(_reject(record, "duplicate", beaten))
@@ -106,9 +112,11 @@ class Batches:
                 self.done.expired += bool("" < record.valid_until <= stamp(self._now))
                 self.done.read.append(replace(passed.record, text=""))
         if held:
-            self._index.hold(held)
+            self._hold(held, released)
         self.done.quarantined += len(rejects)
         self._commit(entries)
+        if doomed:  # after the winners are there
+            self.done.tally += self._index.retire(doomed, run=self._run, reason="ingest")
         return rejects
 
     # --- what is to be stored --------------------------------------------------------------------
@@ -127,32 +135,27 @@ class Batches:
         return changed
 
     def _compared(
-        self, examined: Sequence[tuple[Record, str, Passed]], released: str
-    ) -> list[tuple[tuple[Record, str, Passed], Keys, str]]:
-        """Each with its keys, and why it is beaten by another document where it is."""
+        self, examined: Sequence[tuple[Record, str, Passed]], released: Collection[str]
+    ) -> tuple[list[tuple[tuple[Record, str, Passed], Keys, str]], list[str]]:
+        """Each with its keys, and why it is beaten by another document where it is; then the
+        stored documents that are beaten."""
         policy = self._rules.guard.duplicates
         keyed = [(passed.record, self._duplicates.keys(passed.record)) for _, _, passed in examined]
-        if policy == "off" or released == "duplicate":
-            return [(each, keys, "") for each, (_, keys) in zip(examined, keyed, strict=True)]
-        found = []
-        for each, (record, keys), duplicate in zip(
-            examined, keyed, self._duplicates.of(keyed), strict=True
-        ):
-            beaten = ""
+        if policy == "off" or "duplicate" in released:
+            return [(each, keys, "") for each, (_, keys) in zip(examined, keyed, strict=True)], []
+        acting = policy == "block"
+        duplicates = self._duplicates.of(keyed, acting=acting)
+        beaten: dict[str, str] = {}
+        for (record, _), duplicate in zip(keyed, duplicates, strict=True):
             if duplicate:
-                blocked = policy == "block"
-                self.done.findings.append(duplicate.finding(record, acted=blocked))
-                if blocked and duplicate.wins:
-                    self.done.tally += self._index.retire(
-                        [duplicate.twin.document_id], run=self._run, reason="ingest"
-                    )
-                elif blocked:
-                    same = "the same" if duplicate.similarity == 1 else "nearly the same"
-                    beaten = (
-                        f"says {same} as {duplicate.twin.source!r}, which wins: {duplicate.why}"
-                    )
-            found.append((each, keys, beaten))
-        return found
+                self.done.findings.append(duplicate.finding(record, acted=acting))
+            if duplicate and acting:
+                loser, reason = _loser(record, duplicate)
+                beaten[loser] = reason
+        return [
+            (each, keys, beaten.pop(record.id, ""))
+            for each, (record, keys) in zip(examined, keyed, strict=True)
+        ], list(beaten)
 
     def _entry(self, record: Record, digest: str, keys: Keys) -> Entry:
         place = Place(
@@ -194,6 +197,19 @@ class Batches:
             record=record,
         )
 
+    def _hold(self, held: Sequence[Quarantined], released: Collection[str]) -> None:
+        """Into quarantine, in place of what was there of the same documents.
+
+        A document that was to be released keeps the gates that were overruled.
+        """
+        named = [replace(each, gate=",".join((*released, each.gate))) for each in held]
+        self._index.hold(named)
+        before = [self._held[each.document_id] for each in held if each.document_id in self._held]
+        gone = {each.id for each in before} - {each.id for each in held}
+        if gone:
+            self._index.drop(gone)
+        self._held.update((each.document_id, each) for each in named)
+
     # --- storing it ------------------------------------------------------------------------------
 
     def _commit(self, entries: Sequence[Entry]) -> None:
@@ -215,6 +231,15 @@ class Batches:
             known.update(zip(missing, rows, strict=True))
             self.done.embedded += len(missing)
         return known
+
+
+def _loser(record: Record, duplicate: Duplicate) -> tuple[str, str]:
+    """The id of the one of two that is kept out, and why."""
+    twin = duplicate.twin
+    same = "the same" if duplicate.similarity == 1 else "nearly the same"
+    if duplicate.wins:
+        return twin.document_id, f"says {same} as {record.source!r}, which wins: {duplicate.why}"
+    return record.id, f"says {same} as {twin.source!r}, which wins: {duplicate.why}"
 
 
 def _reject(record: Record, gate: str, reason: str) -> Reject:

@@ -4,23 +4,26 @@ An entry belongs to everything that decides what it holds: tenant, reader set, c
 the index, embedder, pipeline, query. What is ingested, erased or rolled back begins another state,
 so it is never answered from before; an entry ends no later than the first document in it expires.
 
-One small SQLite database for each tenant, in memory or below a folder.
+One small SQLite database for each tenant, in memory or below a folder. One that is damaged is made
+anew, and one that cannot be read or written answers nothing: a search goes on without it.
 """
 
 import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from opentelemetry import metrics
 
+from fairlead.errors import FairleadError, SettingsError
 from fairlead.storage import open_database, plainly
 
 Kind: TypeAlias = Literal["embedding", "result", "context"]
+_Found = TypeVar("_Found")
 
 _SCHEMA: Final = """
 CREATE TABLE entry (
@@ -38,6 +41,10 @@ CREATE INDEX entry_collection ON entry (collection);
 CREATE INDEX entry_used ON entry (used);
 CREATE TABLE counter (kind TEXT PRIMARY KEY, hits INTEGER NOT NULL, misses INTEGER NOT NULL);
 """
+_ERA: Final = """
+CREATE TABLE era (collection TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_MIGRATIONS: Final = (_SCHEMA, _ERA)
 _lookups = metrics.get_meter("fairlead").create_counter(
     "fairlead.cache.lookups", description="Lookups by cache and outcome (hit, miss, stale)"
 )
@@ -125,13 +132,12 @@ class Caches:
         if not self._seconds:
             return None
         now = time.time()
-        tenant = self._tenant(key.tenant)
-        with tenant.lock:
+
+        def work(tenant: _Tenant) -> Kept | None:
             row = tenant.connection.execute(
                 "SELECT value, at FROM entry WHERE key = ? AND ends > ? AND at > ?",
                 (key.whole, now, now - self._seconds),
             ).fetchone()
-            outcome = "hit" if row else "miss"
             tenant.connection.execute(
                 f"UPDATE counter SET {'hits = hits' if row else 'misses = misses'} + 1"
                 " WHERE kind = ?",
@@ -139,57 +145,82 @@ class Caches:
             )
             if row:
                 tenant.connection.execute(
-                    "UPDATE entry SET used = ? WHERE key = ?", (time.monotonic_ns(), key.whole)
+                    "UPDATE entry SET used = ? WHERE key = ?", (time.time_ns(), key.whole)
                 )
-        _lookups.add(1, {"cache": key.kind, "outcome": outcome})
-        return Kept(value=row[0], age=now - row[1]) if row else None
+            return Kept(value=row[0], age=now - row[1]) if row else None
+
+        found = self._asked(key.tenant, work, None)
+        _lookups.add(1, {"cache": key.kind, "outcome": "hit" if found else "miss"})
+        return found
 
     def stale(self, key: Key) -> Kept | None:
         """The newest entry of any state that is young enough to be shown; None without one."""
         now = time.time()
-        tenant = self._tenant(key.tenant)
-        with tenant.lock:
+
+        def work(tenant: _Tenant) -> Kept | None:
             row = tenant.connection.execute(
                 "SELECT value, at FROM entry WHERE base = ? AND ends > ? AND at > ?"
                 " ORDER BY at DESC LIMIT 1",
                 (key.base, now, now - self._stale),
             ).fetchone()
-        if row:
-            _lookups.add(1, {"cache": key.kind, "outcome": "stale"})
-        return Kept(value=row[0], age=now - row[1]) if row else None
+            return Kept(value=row[0], age=now - row[1]) if row else None
 
-    def put(self, key: Key, value: bytes, *, ends: float | None = None) -> None:
-        """Keeps a value, until `ends` (seconds since 1970) at the latest."""
+        found = self._asked(key.tenant, work, None)
+        if found:
+            _lookups.add(1, {"cache": key.kind, "outcome": "stale"})
+        return found
+
+    def era(self, tenant: str, collection: str) -> int:
+        """How often a collection was forgotten: what is begun in an earlier era is not kept."""
+
+        def work(tenant: _Tenant) -> int:
+            row = tenant.connection.execute(
+                "SELECT number FROM era WHERE collection = ?", (collection,)
+            ).fetchone()
+            return int(row[0]) if row else 0
+
+        return self._asked(tenant, work, 0)
+
+    def put(self, key: Key, value: bytes, *, era: int, ends: float | None = None) -> None:
+        """Keeps a value, until `ends` (seconds since 1970) at the latest.
+
+        `era` is that in which it was begun to be made. Where the collection has been forgotten
+        since, the value may hold what was erased, and is not kept.
+        """
         if not (self._seconds or self._stale) or len(value) > self._limit // 4:
             return
         now = time.time()
-        tenant = self._tenant(key.tenant)
-        with tenant.lock:
+        until = ends if ends is not None else now + max(self._seconds, self._stale)
+
+        def work(tenant: _Tenant) -> None:
             tenant.connection.execute("DELETE FROM entry WHERE base = ?", (key.base,))
             tenant.connection.execute(
-                "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO entry SELECT ?, ?, ?, ?, ?, ?, ?, ?"
+                " WHERE coalesce((SELECT number FROM era WHERE collection = ?), 0) = ?",
                 (
-                    key.whole,
-                    key.base,
-                    key.kind,
-                    key.collection,
-                    now,
-                    ends if ends is not None else now + max(self._seconds, self._stale),
-                    time.monotonic_ns(),
-                    value,
+                    *(key.whole, key.base, key.kind, key.collection),
+                    *(now, until, time.time_ns(), value),
+                    *(key.collection, era),
                 ),
             )
             tenant.bytes += len(value)
             if tenant.bytes > self._limit:
                 self._shrink(tenant, now)
 
+        self._asked(key.tenant, work, None)
+
     def forget(self, tenant: str, collection: str) -> None:
-        """Drops everything that was made from a collection."""
+        """Drops everything that was made from a collection, or is being made from it now."""
         held = self._tenant(tenant)
-        with held.lock:
-            held.connection.execute("DELETE FROM entry WHERE collection = ?", (collection,))
+        try:
+            with held.lock:
+                _forgotten(held, collection)
+        except sqlite3.DatabaseError:  # it must not stay: then nothing does
+            with self._lock:
+                self._tenants.pop(tenant, None)
+            held.connection.close()
             if held.path:
-                held.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                _deleted(held.path)
 
     def statistics(self, tenant: str) -> Mapping[str, Mapping[str, float]]:
         """Of each cache: hits, misses, the share of hits, entries and bytes."""
@@ -220,6 +251,14 @@ class Caches:
                 held.connection.close()
             self._tenants.clear()
 
+    def _asked(self, name: str, work: Callable[[_Tenant], _Found], otherwise: _Found) -> _Found:
+        try:
+            tenant = self._tenant(name)
+            with tenant.lock:
+                return work(tenant)
+        except (FairleadError, sqlite3.Error):
+            return otherwise
+
     def _shrink(self, tenant: _Tenant, now: float) -> None:
         """Drops what has ended, then the longest unused, down to three quarters of the limit."""
         connection = tenant.connection
@@ -249,17 +288,44 @@ def _opened(folder: Path | None, name: str) -> _Tenant:
     path = folder / f"{name}.db" if folder else None
     if path is None:
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        connection.executescript(_SCHEMA)
+        for step in _MIGRATIONS:
+            connection.executescript(step)
     else:
-        connection = open_database(path, (_SCHEMA,))
-        with plainly(path):
-            connection.execute("PRAGMA secure_delete = ON")
+        connection = _on_disk(path)
     connection.executemany(
         "INSERT OR IGNORE INTO counter VALUES (?, 0, 0)",
         [("embedding",), ("result",), ("context",)],
     )
     held = connection.execute("SELECT coalesce(sum(length(value)), 0) FROM entry").fetchone()[0]
     return _Tenant(connection=connection, path=path, bytes=int(held))
+
+
+def _on_disk(path: Path) -> sqlite3.Connection:
+    """The database of a file, made anew where it is none, or one of another Fairlead."""
+    try:
+        connection = open_database(path, _MIGRATIONS)
+    except SettingsError:
+        _deleted(path)
+        connection = open_database(path, _MIGRATIONS)
+    with plainly(path):
+        connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+def _deleted(path: Path) -> None:
+    with plainly(path):
+        for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+            name.unlink(missing_ok=True)
+
+
+def _forgotten(held: _Tenant, collection: str) -> None:
+    held.connection.execute(
+        "INSERT INTO era VALUES (?, 1) ON CONFLICT (collection) DO UPDATE SET number = number + 1",
+        (collection,),
+    )
+    held.connection.execute("DELETE FROM entry WHERE collection = ?", (collection,))
+    if held.path:
+        held.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _digest(*parts: str | Sequence[str]) -> bytes:

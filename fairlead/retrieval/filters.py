@@ -1,9 +1,9 @@
 """Typed conditions on documents' metadata, and how a stored value is read for them.
 
-A value is read three ways: as a number, as a moment, as a word. Two values are compared as numbers
-where both are numbers (also where one is written as text), else as moments where both are, else as
-words. A field whose type is declared is compared in that way only. A list satisfies a condition
-when one of its members does. `ne` is the opposite of `eq`, so it holds where the field is missing.
+A value is read three ways: as a number, as a moment, as a word. What a condition compares with says
+which of them counts: a number (also one written as text), else a moment, else a word. A field whose
+type is declared is compared in that way only. A list satisfies a condition when one of its members
+does. `ne` is the opposite of `eq`, so it holds where the field is missing.
 """
 
 import difflib
@@ -18,6 +18,7 @@ from fairlead.schema import Json
 
 Operator: TypeAlias = Literal["eq", "ne", "gte", "lte", "in", "exists"]
 Kind: TypeAlias = Literal["any", "string", "number", "boolean", "date"]
+Way: TypeAlias = Literal["number", "moment", "word"]
 
 OPERATORS: Final = ("eq", "ne", "gte", "lte", "in", "exists")
 OWN_FIELDS: Final = ("document_id", "language", "published_at", "source", "title", "url", "version")
@@ -47,6 +48,19 @@ class Filter:
     wanted: bool = True
     """Of `exists`."""
     kind: Kind = "any"
+
+    @property
+    def known(self) -> bool:
+        """Whether the field is one whatever documents hold: declared, or every document's own."""
+        return self.kind != "any" or self.field in OWN_FIELDS
+
+    def compares(self, operand: Reading) -> Way:
+        """How values are compared with one of `readings`."""
+        if operand.number is not None and self.kind in ("any", "number"):
+            return "number"
+        if operand.moment is not None and self.kind in ("any", "date"):
+            return "moment"
+        return "word"
 
 
 def parsed_filters(
@@ -99,7 +113,8 @@ def reading(value: str | int | float) -> Reading:
     if isinstance(value, bool):
         return Reading(word=_FLAG + str(value).lower())
     if not isinstance(value, str):
-        return Reading(word=f"{value:g}", number=_finite(value))
+        whole = isinstance(value, float) and value.is_integer()
+        return Reading(word=str(int(value) if whole else value), number=_finite(value))
     return Reading(word=value, number=_number(value), moment=_moment(value))
 
 
@@ -126,7 +141,7 @@ def _filter(name: str, operator: str, operand: Json, kind: Kind) -> Filter:
     if operator == "exists":
         if not isinstance(operand, bool):
             raise InputError(f"'exists' wants true or false in the filter on {name!r}")
-        return Filter(field=name, operator=known, wanted=operand)
+        return Filter(field=name, operator=known, wanted=operand, kind=kind)
     operands = [operand]
     if operator == "in":
         if not isinstance(operand, list) or len(operand) > _LISTED:

@@ -15,7 +15,8 @@ from fairlead.reports import SearchResult
 from fairlead.retrieval.caches import Caches, Kept, Key
 from fairlead.retrieval.configuration import Configured
 from fairlead.retrieval.filters import parsed_filters
-from fairlead.retrieval.pipeline.pipeline import Parts, Pipeline, Query
+from fairlead.retrieval.pipeline.parts import Parts, Query
+from fairlead.retrieval.pipeline.pipeline import Pipeline
 from fairlead.retrieval.pipeline.question import understood
 from fairlead.retrieval.store import Index, Snapshot, Store
 from fairlead.retrieval.stored import Scope
@@ -74,9 +75,10 @@ class Searches:
         asked = Query(question=question, k=within(k), mode=known_mode(mode), tokens=tokens)
         index = self._store.index(principal.tenant, collection)
         key = self._key(index, scope, asked, query, configured)
+        era = self._caches.era(index.tenant, index.name)
         try:
             async with index.snapshot(scope) as snapshot:
-                return await self._found(index, snapshot, asked, key, configured, began)
+                return await self._found(index, snapshot, asked, key, configured, began, era)
         except Unavailable as error:
             kept = self._caches.stale(key)
             if kept is None:
@@ -91,6 +93,7 @@ class Searches:
         key: Key,
         configured: Configured,
         began: float,
+        era: int,
     ) -> SearchResult:
         key = replace(key, state=f"{snapshot.state} {snapshot.spec.embedder}")
         kept = self._caches.get(key)
@@ -109,7 +112,7 @@ class Searches:
         )
         result = await Pipeline(parts).run(index, snapshot, asked)
         if _keeps(result):
-            self._caches.put(key, _RESULT.dump_json(result), ends=_ends(result.hits))
+            self._caches.put(key, _RESULT.dump_json(result), era=era, ends=_ends(result.hits))
         return result
 
     def _key(

@@ -114,10 +114,6 @@ class Snapshot(Protocol):
         """Shape (len(refs), dimension); rows of zeros where a chunk has none."""
         ...
 
-    async def without_vector(self, refs: Collection[Ref]) -> Collection[Ref]:
-        """Those of the chunks that have none yet."""
-        ...
-
     async def candidates(self, refs: Sequence[Ref]) -> Mapping[Ref, Candidate]:
         """The chunks themselves."""
         ...

@@ -85,6 +85,7 @@ class Quarantined:
     id: str
     at: str
     gate: str
+    """Several, with commas, where it was released from the first and the next one kept it out."""
     reason: str
     document_id: str
     source: str

@@ -135,7 +135,8 @@ class Upkeep:
     ) -> Change:
         """Stores a document although its gate kept it out; the other gates hold.
 
-        Raises `NotFound`, and `InputError` where another gate keeps it out.
+        Raises `NotFound`, and `InputError` where another gate keeps it out: releasing it once more
+        overrules that one too.
         """
         index = self._index(tenant, collection)
         configured = Configured(self._settings, collection)
@@ -159,9 +160,13 @@ class Upkeep:
                 digest=order.digest,
                 text_first=self._store.capabilities.text_first,
             )
-            rejects = batches.store(Batch(records=[held.record]), released=held.gate)
+            overruled = held.gate.split(",")
+            rejects = batches.store(Batch(records=[held.record]), released=overruled)
             if rejects:
-                raise InputError(f"{held.source!r} stays in quarantine: {rejects[0].reason}")
+                raise InputError(
+                    f"{held.source!r} stays in quarantine: {rejects[0].reason}",
+                    hint="Release it once more to overrule that gate too, or drop it.",
+                )
             self._note(index, actor, "release", held.source, {"gate": held.gate})
             if self._embedder is not None:
                 embed_pending(index, self._embedder, _silent, lambda: False)

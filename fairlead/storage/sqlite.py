@@ -5,15 +5,18 @@ rows must survive both (the journal of effects) asks for `durable=True`.
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from fairlead.errors import FairleadError, SettingsError, Unavailable
 
 Migration: TypeAlias = str | Callable[[sqlite3.Connection], None]
 """One step from a schema version to the next: SQL statements, or a function of the connection."""
+WAITING: Final = 30.0
+"""Seconds for another process to be done with the file."""
 
 
 def open_database(
@@ -32,13 +35,13 @@ def open_database(
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
-            timeout=30.0,
+            timeout=WAITING,
             isolation_level=None,
             check_same_thread=False,
         )
         try:
             if not read_only:
-                connection.execute("PRAGMA journal_mode=WAL")
+                _write_ahead(connection)
                 connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             connection.execute("PRAGMA foreign_keys=ON")
             _migrate(connection, path, migrations, read_only)
@@ -46,6 +49,19 @@ def open_database(
             connection.close()
             raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turns the log on. SQLite does not wait for another process that does so on a new file."""
+    until = time.monotonic() + WAITING
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _migrate(

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,13 @@ def test_leases_exclude_other_holders_and_die_with_their_process(tmp_path: Path)
         assert leases.take("a")
     leases.give("a")
     leases.give("b")
+
+
+def test_a_new_file_is_opened_by_several_at_once(tmp_path: Path) -> None:
+    for number in range(20):
+        path = tmp_path / f"{number}.db"
+        with ThreadPoolExecutor(4) as pool:
+            opened = list(pool.map(open_database, [path] * 4, [[FIRST]] * 4))
+        for connection in opened:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            connection.close()

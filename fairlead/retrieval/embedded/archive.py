@@ -166,4 +166,24 @@ def _with_pieces(
         version=version,
         chunker=chunker,
     )
-    return replace(entry, pieces=pieces(entry.record, chunks, place), chunker=chunker)
+    return replace(
+        entry,
+        pieces=pieces(entry.record, chunks, place),
+        entities=_entities(connection, row, build),
+        chunker=chunker,
+    )
+
+
+def _entities(
+    connection: sqlite3.Connection, document: int, build: int
+) -> tuple[tuple[str, ...], ...]:
+    """Of each chunk in order; nothing where the collection links none."""
+    rows = connection.execute(
+        "SELECT ordinal, name FROM chunk LEFT JOIN entity ON entity.chunk = chunk.row"
+        " WHERE document = ? AND build = ? ORDER BY ordinal, name",
+        (document, build),
+    )
+    found: dict[int, list[str]] = {}
+    for ordinal, name in rows:
+        found.setdefault(ordinal, []).extend([name] if name is not None else [])
+    return tuple(map(tuple, found.values())) if any(found.values()) else ()

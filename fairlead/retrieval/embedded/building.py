@@ -12,7 +12,7 @@ from fairlead.errors import InputError
 from fairlead.retrieval.embedded import reading
 from fairlead.retrieval.embedded.archive import archived
 from fairlead.retrieval.embedded.database import CollectionFile, set_state, state
-from fairlead.retrieval.embedded.writing import insert_chunks, insert_vectors
+from fairlead.retrieval.embedded.writing import insert_chunks, insert_vectors, wanted
 from fairlead.retrieval.stored import Archived, Entry, Pending, Ref, Spec, Vectors
 from fairlead.retrieval.times import stamp
 
@@ -60,25 +60,18 @@ def build(file: CollectionFile, entries: Sequence[tuple[Ref, Entry]], vectors: V
         packed = iter(made.terms.packed(made.connection, pieces, str(made.epoch)))
         for row, entry in entries:
             terms = [next(packed) for _ in entry.pieces]
-            held = made.connection.execute(
-                "SELECT 1 FROM document WHERE row = ? AND erased = ''", (row,)
+            missing = made.connection.execute(
+                f"SELECT 1 FROM document WHERE row = ? AND {_UNBUILT.format(number)}", (row,)
             ).fetchone()
-            if held:  # not erased meanwhile
+            if missing:  # not erased meanwhile, nor built by another process
                 insert_chunks(made.connection, int(row), number, entry, terms)
-        if vectors:
-            insert_vectors(made.connection, spec.embedder, vectors)
+        insert_vectors(made.connection, spec.embedder, wanted(made.connection, vectors))
 
 
 def build_pending(connection: sqlite3.Connection) -> list[Pending]:
     """Texts of the build's live chunks without a vector."""
     number, spec = _spec(connection, _building(connection))
     return reading.pending(connection, spec.embedder, number)
-
-
-def embed_build(file: CollectionFile, vectors: Vectors) -> None:
-    with file.writing() as made:
-        _, spec = _spec(made.connection, _building(made.connection))
-        insert_vectors(made.connection, spec.embedder, vectors)
 
 
 def swap(file: CollectionFile) -> bool:
@@ -110,12 +103,14 @@ def drop_unused(file: CollectionFile) -> None:
             if gone:
                 continue
             made.connection.execute(f"DELETE FROM build WHERE CAST(number AS TEXT) NOT IN {used}")
-            made.connection.execute(
+            vectors = made.connection.execute(
                 "DELETE FROM vector WHERE embedder IN (SELECT row FROM embedder"
                 " WHERE identity NOT IN (SELECT embedder FROM build))"
                 " OR (embedded NOT IN (SELECT embedded FROM chunk)"
                 " AND embedded NOT IN (SELECT titled FROM chunk))"
-            )
+            ).rowcount
+            if vectors:  # their rows are given to others, which no frame may take for them
+                set_state(made.connection, "epoch", str(made.epoch + 1))
             return
 
 

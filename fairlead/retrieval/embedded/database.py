@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,20 +95,30 @@ class CollectionFile:
             return found
 
     def keep(self) -> None:
-        """Writes the frame beside the database, where it is large and much changed since."""
+        """Writes the frame beside the database, where it is large and much changed since.
+
+        Both get a mark, so that a file that is put back as it was, or a new one in its place, is
+        never read with the frame of another.
+        """
         with self.reading() as connection:
             frame = self.frame(connection) if connection is not None else None
+            head = head_of(connection) if connection is not None else None
         path = sidecar.sidecar_path(self.path)
-        if frame is None or not sidecar.due(path, frame):
+        if frame is None or head is None or not sidecar.due(path, frame, head.kept):
             return
         with self._writing, plainly(self.path):  # no erasure in between
             writer = self._opened_for_writing()
             writer.execute("BEGIN IMMEDIATE")
             try:
                 if head_of(writer).key == frame.key:
-                    sidecar.save(frame, path)
-            finally:
-                writer.execute("ROLLBACK")
+                    mark = uuid.uuid4().hex
+                    sidecar.save(frame, path, mark)
+                    set_state(writer, "kept", mark)
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
 
     def forget_frame(self) -> None:
         """After an erasure: nothing of it stays in memory or beside the database."""
@@ -140,10 +151,15 @@ class CollectionFile:
             if self._idle:
                 return self._idle.pop()
         connection = open_database(self.path, MIGRATIONS, read_only=True)
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # being made just now
+        try:
+            with plainly(self.path):
+                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # just being made
+                    connection.close()
+                    return None
+                connection.execute("CREATE TEMP TABLE wanted (row INTEGER PRIMARY KEY)")
+        except BaseException:
             connection.close()
-            return None
-        connection.execute("CREATE TEMP TABLE wanted (row INTEGER PRIMARY KEY)")
+            raise
         return connection
 
     def _given_back(self, connection: sqlite3.Connection) -> None:
@@ -198,6 +214,7 @@ def head_of(connection: sqlite3.Connection) -> Head:
         epoch=int(state(connection, "epoch") or 0),
         build=build,
         embedder=row[0] if row else "",
+        kept=state(connection, "kept"),
     )
 
 

@@ -78,6 +78,8 @@ class Head:
     epoch: int
     build: int
     embedder: str
+    kept: str = ""
+    """The mark of the frame that was last kept in a file."""
 
     @property
     def key(self) -> tuple[int, str, int]:

@@ -203,7 +203,7 @@ class EmbeddedIndex:
         return tally
 
     def rollback(self, version: str, *, run: str) -> tuple[Tally, int]:
-        number = int(version) if version.isdigit() and len(version) <= 8 else 0
+        number = int(version) if version.isdecimal() and len(version) <= 8 else 0
         return erasing.rolled_back(self._file, number, run=run)
 
     def settle(self) -> None:

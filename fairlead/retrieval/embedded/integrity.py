@@ -1,6 +1,8 @@
 """Whether what one collection's file holds agrees with itself."""
 
 import sqlite3
+import zlib
+from collections import Counter
 
 from fairlead.retrieval.embedded.database import (
     CollectionFile,
@@ -10,7 +12,8 @@ from fairlead.retrieval.embedded.database import (
     state,
 )
 from fairlead.retrieval.embedded.reading import counts
-from fairlead.retrieval.embedded.terms import unpacked
+from fairlead.retrieval.embedded.terms import ENTRY, unpacked
+from fairlead.retrieval.pieces import content_hash
 from fairlead.retrieval.stored import Integrity
 from fairlead.retrieval.texts import inflated
 
@@ -59,14 +62,14 @@ def examined(file: CollectionFile) -> Integrity:
         problems = [
             str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"
         ]
-        problems += [
-            f"{found[0]} rows of {found[2]!r} refer to nothing"
-            for found in connection.execute("PRAGMA foreign_key_check").fetchall()
-        ]
+        if problems:  # what else is asked of a broken file may be answered wrong, or not at all
+            return Integrity(problems=tuple(problems))
+        lost = Counter(row[0] for row in connection.execute("PRAGMA foreign_key_check"))
+        problems = [f"{count} rows of {table!r} refer to nothing" for table, count in lost.items()]
         for fault, query in _FAULTS.items():
             if count := connection.execute(query).fetchone()[0]:
                 problems.append(f"{count} {fault}")
-        problems += [*_misplaced(connection), *_unknown_words(connection)]
+        problems += [*_texts(connection), *_words(connection)]
         chunks, vectors = counts(connection)
         documents = "SELECT count(*) FROM document WHERE removed_in IS NULL"
         return Integrity(
@@ -79,28 +82,42 @@ def examined(file: CollectionFile) -> Integrity:
         )
 
 
-def _misplaced(connection: sqlite3.Connection) -> list[str]:
-    """Chunks that are not the slice of their document that they say they are."""
-    wrong = 0
+def _texts(connection: sqlite3.Connection) -> list[str]:
+    """Texts that are not what was stored, and chunks that are not the slice that they say."""
+    wrong: Counter[str] = Counter()
     for (row,) in connection.execute("SELECT row FROM document WHERE erased = ''").fetchall():
-        stored = connection.execute("SELECT text FROM document WHERE row = ?", (row,)).fetchone()
-        text = inflated(stored[0])
+        packed, body, content = connection.execute(
+            "SELECT text, body, content FROM document WHERE row = ?", (row,)
+        ).fetchone()
+        try:
+            text = inflated(packed)
+        except (zlib.error, ValueError):
+            wrong["documents have a text that cannot be read"] += 1
+            continue
+        wrong["documents have a text of another hash"] += content_hash(text[body:]) != content
         chunks = connection.execute(
-            "SELECT start, stop, body FROM chunk WHERE document = ?", (row,)
+            "SELECT start, stop, read_start, read_stop, body FROM chunk WHERE document = ?", (row,)
         )
-        wrong += sum(text[start:stop] != body for start, stop, body in chunks)
-    return [f"{wrong} chunks differ from their document's text"] if wrong else []
+        for start, stop, read_start, read_stop, said in chunks:
+            wrong["chunks differ from their document's text"] += text[start:stop] != said
+            outside = not 0 <= read_start <= start <= stop <= read_stop <= len(text)
+            wrong["chunks are read from outside their document's text"] += outside
+    return [f"{count} {fault}" for fault, count in wrong.items() if count]
 
 
-def _unknown_words(connection: sqlite3.Connection) -> list[str]:
-    """Numbers in the chunks' terms that stand for no word."""
+def _words(connection: sqlite3.Connection) -> list[str]:
+    """Lists of words that cannot be read, and numbers in them that stand for no word."""
     known = {row[0] for row in connection.execute("SELECT id FROM term")}
     used: set[int] = set()
+    damaged = 0
     cursor = connection.execute("SELECT terms FROM chunk")
     while rows := cursor.fetchmany(10_000):
-        used.update(unpacked([row[0] for row in rows])[1].tolist())
+        whole = [terms for (terms,) in rows if len(terms) % ENTRY == 0]
+        damaged += len(rows) - len(whole)
+        used.update(unpacked(whole)[1].tolist())
+    found = [f"{damaged} chunks have a damaged list of words"] if damaged else []
     lost = len(used - known)
-    return [f"{lost} words of the lexical index are unknown"] if lost else []
+    return [*found, f"{lost} words of the lexical index are unknown"] if lost else found
 
 
 def _notes(connection: sqlite3.Connection, chunks: int, vectors: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fairlead.errors import NotFound
 from fairlead.retrieval.embedded.database import index_version, shown_version
 from fairlead.retrieval.embedded.frame import LIVE, Documents
-from fairlead.retrieval.filters import Filter, Reading, as_flag, is_flag, unknown_field
+from fairlead.retrieval.filters import Filter, Kind, Reading, as_flag, is_flag, unknown_field
 from fairlead.retrieval.stored import Scope
 from fairlead.retrieval.times import parse_time, stamp
 from fairlead.schema import Principal
@@ -26,7 +26,7 @@ def wanted_version(connection: sqlite3.Connection, as_of: datetime | str | None)
     if as_of is None:
         return None
     newest = index_version(connection)
-    if isinstance(as_of, str) and as_of.isdigit() and len(as_of) <= 8:
+    if isinstance(as_of, str) and as_of.isdecimal() and len(as_of) <= 8:
         number = int(as_of)
         if not 0 < number <= newest:
             raise NotFound(
@@ -69,11 +69,12 @@ def _readable(acl: frozenset[str], principal: Principal) -> bool:
 
 def _matching(connection: sqlite3.Connection, wanted: Filter) -> "list[int]":
     """Documents of any version that satisfy the condition, or for a negative one that do not."""
-    _check_known(connection, wanted.field)
+    if not wanted.known:
+        _check_known(connection, wanted.field)
     tests: list[str] = []
     values: list[str | float] = []
-    for reading in wanted.readings:
-        test, value = _test(wanted, reading)
+    for operand in wanted.readings:
+        test, value = _test(wanted, operand)
         tests.append(f"({test})")
         values += value
     where = f" AND ({' OR '.join(tests)})" if tests else ""
@@ -97,31 +98,28 @@ def _check_known(connection: sqlite3.Connection, name: str) -> None:
 
 def _test(wanted: Filter, operand: Reading) -> tuple[str, Sequence[str | float]]:
     """SQL that compares a stored value with the operand, and its parameters."""
-    if wanted.operator in ("gte", "lte"):
-        return _ordering(wanted, operand, ">=" if wanted.operator == "gte" else "<=")
-    if operand.number is not None and wanted.kind in ("any", "number"):
-        return "number = ?", (operand.number,)
-    if operand.moment is not None and wanted.kind == "date":
-        return "moment = ?", (operand.moment,)
-    assert operand.word is not None, "a scalar has a word"
-    if is_flag(operand.word):
-        return "word = ? OR lower(word) = ?", (operand.word, operand.word[1:])
-    flag = as_flag(operand.word)
-    if wanted.kind == "any" and flag != operand.word:
-        return "word = ? OR word = ?", (operand.word, flag)
-    return "word = ?", (operand.word,)
+    sign = {"gte": ">=", "lte": "<="}.get(wanted.operator, "=")
+    way = wanted.compares(operand)
+    if way == "word":
+        assert operand.word is not None, "a scalar has a word"
+        return _spelt(wanted.kind, operand.word, sign)
+    value = operand.number if way == "number" else operand.moment
+    assert value is not None, "that is why it is compared so"
+    return f"{way} {sign} ?", (value,)
 
 
-def _ordering(wanted: Filter, operand: Reading, sign: str) -> tuple[str, Sequence[str | float]]:
-    kind = wanted.kind
-    if operand.number is not None and kind in ("any", "number"):
-        return f"number {sign} ?", (operand.number,)
-    if operand.moment is not None and kind in ("any", "date"):
-        return f"moment {sign} ?", (operand.moment,)
-    assert operand.word is not None, "a scalar has a word"
-    if is_flag(operand.word):
-        return "0", ()
-    plain = f"word {sign} ? AND word >= char(2)"
-    return (plain if kind == "string" else f"{plain} AND number IS NULL AND moment IS NULL"), (
-        operand.word,
-    )
+def _spelt(kind: Kind, word: str, sign: str) -> tuple[str, Sequence[str | float]]:
+    """The comparison with a word. True and false are in no order, and equal to what spells them."""
+    if sign != "=":
+        if is_flag(word):
+            return "0", ()
+        plain = f"word {sign} ? AND word >= char(2)"
+        return plain if kind == "string" else f"{plain} AND number IS NULL AND moment IS NULL", (
+            word,
+        )
+    if is_flag(word):
+        return "word = ? OR lower(word) = ?", (word, word[1:])
+    flag = as_flag(word)
+    if kind == "any" and flag != word:
+        return "word = ? OR word = ?", (word, flag)
+    return "word = ?", (word,)

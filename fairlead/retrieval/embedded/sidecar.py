@@ -1,16 +1,17 @@
 """A large frame kept in a file beside the database, so that the next process need not make it.
 
-Only a cache: it holds no text, is mapped and not read, and one that is missing, older than the last
-erasure, cut off or of another kind is left aside. An erasure deletes it.
+Only a cache: it holds no text, is mapped, and one that is missing, older than the last erasure, cut
+off, damaged, of another kind or of another database is left aside. An erasure deletes it.
 """
 
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fairlead.retrieval.embedded.frame import Documents, Frame, Head
 from fairlead.retrieval.embedded.matrix import Matrix
@@ -21,16 +22,18 @@ if TYPE_CHECKING:  # 60 ms to import
 
 WORTHWHILE = 20_000
 """Chunks from which a sidecar is written; fewer are loaded in a tenth of a second."""
-_MAGIC = b"fairlead-frame-1\n"
+_MAGIC = b"fairlead-frame-3\n"
 _ALIGNED = 64
+_CHECK = 4
+"""Bytes of the CRC-32 of all that follows it, which takes 0.03 s for 100 MB."""
 
 
 def sidecar_path(database: Path) -> Path:
     return database.with_suffix(".frame")
 
 
-def save(frame: Frame, path: Path) -> None:
-    """Writes the frame whole or not at all."""
+def save(frame: Frame, path: Path, mark: str) -> None:
+    """Writes the frame whole or not at all. `mark` is what the database knows it by."""
     arrays = dict(_arrays(frame))
     places: dict[str, tuple[str, list[int], int]] = {}
     at = 0
@@ -40,6 +43,7 @@ def save(frame: Frame, path: Path) -> None:
         at += array.nbytes
     header = json.dumps(
         {
+            "mark": mark,
             "key": frame.key,
             "generation": frame.generation,
             "acls": [sorted(acl) for acl in frame.documents.acls],
@@ -49,16 +53,20 @@ def save(frame: Frame, path: Path) -> None:
             "bytes": at,
         }
     ).encode()
-    head = _MAGIC + len(header).to_bytes(8) + header
-    head += b"\0" * (-len(head) % _ALIGNED)
+    head = len(header).to_bytes(8) + header
+    head += b"\0" * (-(len(_MAGIC) + _CHECK + len(head)) % _ALIGNED)
+    start = len(_MAGIC) + _CHECK + len(head)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(head)
+            file.write(_MAGIC + bytes(_CHECK))
+            check = _written(file, head)
             for name_, array in arrays.items():
-                file.seek(len(head) + places[name_][2])
-                file.write(array.tobytes())
-            file.truncate(len(head) + at)
+                gap = start + places[name_][2] - file.tell()
+                check = _written(file, b"\0" * gap, check)
+                check = _written(file, array.tobytes(), check)
+            file.seek(len(_MAGIC))
+            file.write(check.to_bytes(_CHECK))
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
@@ -72,18 +80,17 @@ def opened(path: Path, head: Head) -> Frame | None:
     import numpy as np  # noqa: PLC0415 - see above
 
     try:
-        with path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                return None
-            said = json.loads(file.read(int.from_bytes(file.read(8))))
-            start = file.tell()
-        start += -start % _ALIGNED
-        if tuple(said["key"]) != head.key or said["generation"] > head.generation:
+        check, said, start = _begun(path)
+        if said["mark"] != head.kept or tuple(said["key"]) != head.key:
+            return None
+        if said["generation"] > head.generation:
             return None
         if path.stat().st_size != start + said["bytes"]:
             return None
         whole = np.memmap(path, dtype=np.uint8, mode="r")
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if zlib.crc32(whole[len(_MAGIC) + _CHECK :].data) != check:
         return None
 
     def array(name: str) -> "NDArray[Any]":
@@ -94,6 +101,26 @@ def opened(path: Path, head: Head) -> Frame | None:
         return found
 
     return _frame(said, array)
+
+
+def _begun(path: Path) -> tuple[int, Any, int]:
+    """Check sum, header, and where the arrays begin. Raises `ValueError` for another file."""
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise ValueError("of another kind")
+        check = int.from_bytes(file.read(_CHECK))
+        size = int.from_bytes(file.read(8))
+        if size > path.stat().st_size:
+            raise ValueError("damaged")
+        said = json.loads(file.read(size))
+        start = file.tell()
+    return check, said, start + -start % _ALIGNED
+
+
+def _written(file: BinaryIO, data: bytes, check: int = 0) -> int:
+    """Writes, and the CRC-32 so far."""
+    file.write(data)
+    return zlib.crc32(data, check)
 
 
 def remove(path: Path) -> None:
@@ -139,15 +166,14 @@ def _frame(said: Any, array: Any) -> Frame:
     )
 
 
-def due(path: Path, frame: Frame) -> bool:
+def due(path: Path, frame: Frame, mark: str) -> bool:
     """Whether writing the sidecar anew pays: it is large, and a tenth of it changed since."""
     if len(frame.chunks) < WORTHWHILE:
         return False
     try:
-        with path.open("rb") as file:
-            file.seek(len(_MAGIC))
-            said = json.loads(file.read(int.from_bytes(file.read(8))))
-        held = said["arrays"]["chunks"][1][0] if tuple(said["key"]) == frame.key else 0
+        _, said, _ = _begun(path)
+        fits = said["mark"] == mark and tuple(said["key"]) == frame.key
+        held = said["arrays"]["chunks"][1][0] if fits else 0
         vectors = said["arrays"]["matrix.rows"][1][0]
     except (OSError, ValueError, KeyError, TypeError):
         return True

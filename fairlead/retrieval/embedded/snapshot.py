@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -118,9 +118,6 @@ class EmptySnapshot:
         import numpy as np  # noqa: PLC0415 - see above
 
         return np.zeros((0, 0), dtype=np.float32)
-
-    async def without_vector(self, refs: Collection[Ref]) -> Collection[Ref]:
-        return ()
 
     async def candidates(self, refs: Sequence[Ref]) -> Mapping[Ref, Candidate]:
         return {}
@@ -245,11 +242,6 @@ class FileSnapshot:
 
     def _vectors_of(self, refs: Sequence[Ref]) -> "NDArray[np.float32]":
         return self._vectors(self._frame.slots[self._frame.at([int(ref) for ref in refs])])
-
-    async def without_vector(self, refs: Collection[Ref]) -> Collection[Ref]:
-        listed = [int(ref) for ref in refs]
-        slots = self._frame.slots[self._frame.at(listed)]
-        return {ref for ref, slot in zip(listed, slots, strict=True) if slot < 0}
 
     async def candidates(self, refs: Sequence[Ref]) -> Mapping[Ref, Candidate]:
         return await asyncio.to_thread(self._candidates, refs)

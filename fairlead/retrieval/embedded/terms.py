@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # 60 ms to import
     import numpy as np
     from numpy.typing import NDArray
 
-_ENTRY = 5
+ENTRY = 5
+"""Bytes of a stem in a blob."""
 _KNOWN = 1_000_000
 
 
@@ -78,9 +79,9 @@ def unpacked(
     """How many terms each blob holds, and all numbers and weights in order."""
     import numpy as np  # noqa: PLC0415 - see above
 
-    counts = np.fromiter((len(blob) // _ENTRY for blob in blobs), dtype=np.int64, count=len(blobs))
-    numbers = b"".join(blob[: len(blob) // _ENTRY * 4] for blob in blobs)
-    weights = b"".join(blob[len(blob) // _ENTRY * 4 :] for blob in blobs)
+    counts = np.fromiter((len(blob) // ENTRY for blob in blobs), dtype=np.int64, count=len(blobs))
+    numbers = b"".join(blob[: len(blob) // ENTRY * 4] for blob in blobs)
+    weights = b"".join(blob[len(blob) // ENTRY * 4 :] for blob in blobs)
     return counts, np.frombuffer(numbers, dtype=np.uint32), np.frombuffer(weights, dtype=np.uint8)
 
 

@@ -44,7 +44,7 @@ def commit(
         for entry in entries:
             tally += _replaced(made, entry, build, packed, run, reason)
         if vectors:
-            insert_vectors(made.connection, embedder, _wanted(made.connection, vectors))
+            insert_vectors(made.connection, embedder, wanted(made.connection, vectors))
     return tally
 
 
@@ -295,7 +295,7 @@ def insert_vectors(connection: sqlite3.Connection, embedder: str, vectors: Vecto
     )
 
 
-def _wanted(connection: sqlite3.Connection, vectors: Vectors) -> Vectors:
+def wanted(connection: sqlite3.Connection, vectors: Vectors) -> Vectors:
     """Without those whose text was erased while they were made."""
     held = "SELECT 1 FROM chunk WHERE embedded = ? LIMIT 1"
     return {
@@ -330,9 +330,10 @@ def _build(made: Transaction, entries: Sequence[Entry], embedder: str) -> int:
         if embedder and not identity:
             connection.execute("UPDATE build SET embedder = ? WHERE number = ?", (embedder, number))
         return number
+    number = 1 + int(connection.execute("SELECT max(number) FROM build").fetchone()[0] or 0)
     connection.execute(
-        "INSERT INTO build VALUES (1, ?, ?, ?)",
-        (entries[0].chunker if entries else "", embedder, stamp(datetime.now(UTC))),
+        "INSERT INTO build VALUES (?, ?, ?, ?)",
+        (number, entries[0].chunker if entries else "", embedder, stamp(datetime.now(UTC))),
     )
-    set_state(connection, "build", "1")
-    return 1
+    set_state(connection, "build", str(number))
+    return number

@@ -59,48 +59,64 @@ class Duplicates:
         self._index = index
         self._threshold = threshold
         self._shingler = Shingler()
-        self._contents: dict[bytes, Twin] = {}
+        self._contents: dict[bytes, list[Twin]] = {}
         self._bands: dict[int, list[Twin]] = {}
+        self._batch: frozenset[str] = frozenset()
+        self._lost: set[str] = set()
 
     def keys(self, record: Record) -> Keys:
         text = record.text[record.body :]
         bands = self._shingler.bands(text) if self._threshold < 1 else ()
         return Keys(content=content_hash(text), bands=bands)
 
-    def of(self, records: Sequence[tuple[Record, Keys]]) -> list[Duplicate | None]:
-        """For each record the document that it is most like, where it is like one."""
+    def of(self, records: Sequence[tuple[Record, Keys]], *, acting: bool) -> list[Duplicate | None]:
+        """For each record the document that it is most like, where it is like one.
+
+        `acting` says that losers are kept out: then none of them stands in another one's way.
+        """
         self._contents.clear()  # what came before is stored by now
         self._bands.clear()
+        self._lost.clear()
+        self._batch = frozenset(record.id for record, _ in records)
         stored = self._index.twins([keys.content for _, keys in records])
         found = []
         for record, keys in records:
-            same = [*stored.get(keys.content, ()), *self._earlier(keys)]
-            found.append(self._exact(record, same) or self._near(record, keys))
+            duplicate = self._exact(record, keys, stored) or self._near(record, keys)
+            if duplicate and acting:
+                self._lost.add(duplicate.twin.document_id if duplicate.wins else record.id)
             self._note(record, keys)
+            found.append(duplicate)
         return found
 
-    def _earlier(self, keys: Keys) -> list[Twin]:
-        twin = self._contents.get(keys.content)
-        return [twin] if twin else []
+    def _exact(
+        self, record: Record, keys: Keys, stored: Mapping[bytes, Sequence[Twin]]
+    ) -> Duplicate | None:
+        key = keys.content
+        twins = self._rivals(record, stored.get(key, ()), self._contents.get(key, ()))
+        return _judged(record, twins[0], 1.0) if twins else None
 
-    def _exact(self, record: Record, twins: Iterable[Twin]) -> Duplicate | None:
-        for twin in twins:
-            if twin.document_id != record.id and set(twin.acl) == set(record.acl):
-                return _judged(record, twin, 1.0)
-        return None
+    def _rivals(
+        self, record: Record, stored: Iterable[Twin], earlier: Iterable[Twin]
+    ) -> list[Twin]:
+        """Twins that the same readers may read; of a document in the batch not its old version."""
+        lasting = (twin for twin in stored if twin.document_id not in self._batch)
+        return [
+            twin
+            for twin in (*lasting, *earlier)
+            if twin.document_id not in self._lost
+            and twin.document_id != record.id
+            and set(twin.acl) == set(record.acl)
+        ]
 
     def _near(self, record: Record, keys: Keys) -> Duplicate | None:
         if not keys.bands:
             return None
-        twins = {twin.document_id: twin for twin in self._index.neighbours(keys.bands)}
-        for band in keys.bands:
-            twins.update((twin.document_id, twin) for twin in self._bands.get(band, ()))
-        twins.pop(record.id, None)
+        earlier = [twin for band in keys.bands for twin in self._bands.get(band, ())]
+        rivals = self._rivals(record, self._index.neighbours(keys.bands), earlier)
+        twins = {twin.document_id: twin for twin in rivals}
         best: tuple[float, Twin] | None = None
         text = record.text[record.body :]
-        for twin in sorted(twins.values(), key=lambda each: each.document_id)[:_COMPARED]:
-            if set(twin.acl) != set(record.acl):
-                continue
+        for _, twin in sorted(twins.items())[:_COMPARED]:
             similarity = self._shingler.similarity(text, twin.text)
             if similarity >= self._threshold and (best is None or similarity > best[0]):
                 best = min(similarity, 0.999), twin
@@ -114,7 +130,7 @@ class Duplicates:
             text=record.text[record.body :],
             acl=record.acl,
         )
-        self._contents.setdefault(keys.content, twin)
+        self._contents.setdefault(keys.content, []).append(twin)
         for band in keys.bands:
             self._bands.setdefault(band, []).append(twin)
 

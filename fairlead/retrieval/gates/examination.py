@@ -4,14 +4,18 @@ What it cannot know: whether what a document says is true, or meant well. Findin
 settings say which of them keep a document out.
 """
 
+import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from fairlead.guardrails import clean, find_pii, find_secrets, masked
+from fairlead.guardrails import Sensitive, clean, find_pii, find_secrets, masked
+from fairlead.guardrails.hygiene import without
 from fairlead.guardrails.pii import DEFAULT
+from fairlead.guardrails.sensitive import resolved
 from fairlead.retrieval.filters import fits_kind
 from fairlead.retrieval.gates.language import language_of
 from fairlead.retrieval.gates.rules import Rules
@@ -82,14 +86,14 @@ class Examination:
             self._personal,
         )
 
-    def examine(self, record: Record, *, released: str = "") -> Passed | Held:
-        """Passes a document or holds it; `released` names a gate that a person has overruled."""
+    def examine(self, record: Record, *, released: Collection[str] = ()) -> Passed | Held:
+        """Passes a document or holds it; `released` names gates that a person has overruled."""
         course = _Course(record=record)
         for gate in self._gates:
             try:
                 gate(course)
             except _Stopped as stopped:
-                if stopped.gate == released:
+                if stopped.gate in released:
                     continue
                 return Held(
                     gate=stopped.gate, reason=stopped.reason, findings=tuple(course.findings)
@@ -152,48 +156,105 @@ class Examination:
 
     def _secrets(self, course: _Course) -> None:
         policy, text = self._rules.guard.secrets, course.record.text
-        if policy == "off":
-            return
-        found = find_secrets(text)
-        likely = Counter(each.entity for each in found if each.certainty == "likely")
-        course.found("secret", "flagged", likely)
-        certain = [each for each in found if each.certainty == "certain"]
-        counts = Counter(each.entity for each in certain)
-        self._acted(course, "secrets", "secret", policy, counts, lambda: masked(text, certain))
+        if policy != "off":
+            found = find_secrets(text)
+            likely = Counter(each.entity for each in found if each.certainty == "likely")
+            course.found("secret", "flagged", likely)
+            known = {text: found}  # found once only
+
+            def find(said: str) -> Sequence[Sensitive]:
+                found = known[said] if said in known else find_secrets(said)
+                return [each for each in found if each.certainty == "certain"]
+
+            _acted(course, "secret", policy, find)
 
     def _personal(self, course: _Course) -> None:
-        guard, text = self._rules.guard, course.record.text
-        if guard.pii == "off":
-            return
-        everything = find_pii(text, guard.pii_entities or DEFAULT)
-        found = [each for each in everything if each.certainty != "example"]
-        counts = Counter(each.entity for each in found)
-        self._acted(course, "pii", "pii", guard.pii, counts, lambda: masked(text, found))
+        guard = self._rules.guard
+        if guard.pii != "off":
 
-    def _acted(
-        self,
-        course: _Course,
-        gate: str,
-        kind: str,
-        policy: str,
-        counts: Mapping[str, int],
-        mask: Callable[[], str],
-    ) -> None:
-        if not counts:
-            return
-        done = {"flag": "flagged", "mask": "masked", "block": "quarantined"}[policy]
-        course.found(kind, done, counts)
-        if policy == "block":
-            said = ", ".join(f"{count} × {name}" for name, count in sorted(counts.items()))
-            raise _Stopped(gate, f"holds {said}")
-        if policy == "mask":
-            course.record = replace(course.record, text=mask())
+            def find(text: str) -> Sequence[Sensitive]:
+                found = find_pii(text, guard.pii_entities or DEFAULT)
+                return [each for each in found if each.certainty != "example"]
+
+            _acted(course, "pii", guard.pii, find)
+
+
+_Find: TypeAlias = Callable[[str], Sequence[Sensitive]]
+_GATES: Final = {"secret": "secrets", "pii": "pii"}
+
+
+def _acted(course: _Course, kind: str, policy: str, find: _Find) -> None:
+    """Flags, masks or stops what stands in a document's text, title and metadata."""
+    record = course.record
+    in_text = _seen(record.text, find)
+    counts = Counter(each.entity for each in in_text)
+    for value in (record.title, *_strings(dict(record.metadata))):
+        beside = (
+            each for each in _seen(value, find) if value[each.start : each.end] not in record.text
+        )
+        counts.update(each.entity for each in beside)
+    if not counts:
+        return
+    done = {"flag": "flagged", "mask": "masked", "block": "quarantined"}[policy]
+    course.found(kind, done, counts)
+    if policy == "block":
+        said = ", ".join(f"{count} × {name}" for name, count in sorted(counts.items()))
+        raise _Stopped(_GATES[kind], f"holds {said}")
+    if policy == "mask":
+        course.record = _masked(record, in_text, find)
+
+
+def _seen(text: str, find: _Find) -> Sequence[Sensitive]:
+    """What stands in a text as it is stored and as it is read, without its hidden characters."""
+    found = find(text)
+    gone = () if text.isascii() else clean(text).removed
+    if not gone:
+        return found
+
+    def stored(at: int) -> int:
+        return at + bisect_right(range(len(gone)), at, key=lambda count: gone[count] - count)
+
+    read = [
+        replace(each, start=stored(each.start), end=stored(each.end - 1) + 1)
+        for each in find(without(text, gone))
+    ]
+    return resolved((*found, *read))
+
+
+def _masked(record: Record, in_text: Sequence[Sensitive], find: _Find) -> Record:
+    def text(value: str) -> str:
+        return masked(value, _seen(value, find))
+
+    def covered(value: Json) -> Json:
+        if isinstance(value, str):
+            return text(value)
+        if isinstance(value, Mapping):
+            return {key: covered(inner) for key, inner in value.items()}
+        return [covered(inner) for inner in value] if isinstance(value, list) else value
+
+    head = [each for each in in_text if each.end <= record.body]
+    return replace(
+        record,
+        text=masked(record.text, in_text),
+        body=len(masked(record.text[: record.body], head)),
+        title=text(record.title),
+        metadata={name: covered(value) for name, value in record.metadata.items()},
+        findings=tuple(replace(each, detail=text(each.detail)) for each in record.findings),
+    )
+
+
+def _strings(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list)):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(inner)
 
 
 def _first(findings: Iterable[Finding], kind: str) -> str:
     """What the first finding of a kind was, in a few words and without quoting the text."""
     detail = next((finding.detail for finding in findings if finding.kind == kind), "")
-    return detail.split(":")[0][:80] or kind
+    return re.split(r":| that spell ", detail)[0][:80] or kind
 
 
 def _bounded(findings: Iterable[Finding]) -> list[Finding]:

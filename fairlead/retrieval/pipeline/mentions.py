@@ -95,7 +95,7 @@ def _periods(question: str) -> list[tuple[str, str]]:
         elif word == "after":
             found.append((end + "x", "9999"))
         elif word == "before":
-            found.append(("", start))
+            found.append(("", start[:-1]))
         elif word == "until":
             found.append(("", end))
         else:

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from fairlead.schema import Hit
+
+_TOUCHING: Final = 8
+"""Code points of white space between two passages of one text that are read as one."""
 
 Read = Callable[[Hit, int, int], str]
 """The code points from so many to so many of a hit's document version."""
@@ -17,7 +21,7 @@ def packed(
     Hits of one document version that overlap become one, at the rank and with the ids of the best
     of them; within a budget also those that touch (only white space between). Heading, date and
     what a passage carries stay with it and count. `tokens` None means no limit; else the first
-    passage always fits, cut if need be at a word.
+    passage is cut if need be, at a word; none is left where not even its headings fit.
     """
     joined = _joined(hits, read, touching=tokens is not None)
     if tokens is None:
@@ -30,7 +34,8 @@ def packed(
             kept.append(hit)
             left -= size
         elif not kept:
-            return _ranked([_cut(hit, tokens, count)])
+            first = _cut(hit, tokens, count)
+            return _ranked([first] if first.text else [])
     return _ranked(kept)
 
 
@@ -43,37 +48,56 @@ def shown(hit: Hit) -> str:
 
 
 def _joined(hits: Sequence[Hit], read: Read, *, touching: bool) -> list[Hit]:
+    """The hits in order, a joined one at the place of its best; also those that it now reaches."""
     kept: list[Hit] = []
     for hit in hits:
-        at = next((n for n, held in enumerate(kept) if _meet(held, hit, read, touching)), None)
-        if at is None:
-            kept.append(hit)
-            continue
-        held = kept[at]
-        start, end = min(held.start, hit.start), max(held.end, hit.end)
-        first = held if held.start <= hit.start else hit
-        kept[at] = replace(
-            held,
-            start=start,
-            end=end,
-            text=read(held, start, end),
-            headings=first.headings,
-            lead=first.lead,
-        )
+        kept.append(hit)
+        at = len(kept) - 1
+        while met := _met(kept, at, read, touching):
+            other, between = met
+            at, last = sorted((at, other))
+            kept[at] = _one(kept[at], kept.pop(last), between)
     return kept
 
 
-def _meet(held: Hit, hit: Hit, read: Read, touching: bool) -> bool:
+def _met(kept: Sequence[Hit], at: int, read: Read, touching: bool) -> tuple[int, str] | None:
+    """The first hit that is to be one with that at a place, and what lies between the two."""
+    for other, held in enumerate(kept):
+        between = None if other == at else _between(held, kept[at], read, touching)
+        if between is not None:
+            return other, between
+    return None
+
+
+def _one(best: Hit, other: Hit, between: str) -> Hit:
+    first, second = (best, other) if best.start <= other.start else (other, best)
+    text = first.text + between + second.text[max(0, first.end - second.start) :]
+    return replace(
+        best,
+        start=first.start,
+        end=max(first.end, second.end),
+        text=text,
+        headings=first.headings,
+        lead=first.lead,
+    )
+
+
+def _between(held: Hit, hit: Hit, read: Read, touching: bool) -> str | None:
+    """What lies between two hits that are to be one, empty where they overlap; else None."""
     if (held.document_id, held.version, held.collection) != (
         hit.document_id,
         hit.version,
         hit.collection,
     ):
-        return False
+        return None
     first, second = (held, hit) if held.start <= hit.start else (hit, held)
-    if second.start < first.end or not touching:
-        return second.start < first.end
-    return second.start - first.end <= 8 and not read(held, first.end, second.start).strip()
+    gap = second.start - first.end
+    if gap < 0:
+        return ""
+    if not touching or gap > _TOUCHING:
+        return None
+    between = read(held, first.end, second.start)
+    return between if len(between) == gap and not between.strip() else None
 
 
 def _cut(hit: Hit, tokens: int, count: Callable[[str], int]) -> Hit:

@@ -24,18 +24,17 @@ from fairlead.reports import SearchResult
 from fairlead.retrieval.analysis import query_terms
 from fairlead.retrieval.chunkers import estimate_tokens
 from fairlead.retrieval.pipeline import diversity, links, packing
-from fairlead.retrieval.pipeline.boosts import Boosts
 from fairlead.retrieval.pipeline.clauses import clauses
 from fairlead.retrieval.pipeline.confidence import FACT, Scale, confidence, signals
 from fairlead.retrieval.pipeline.feedback import Found, expanded, ranked
 from fairlead.retrieval.pipeline.fusion import fused, shares
+from fairlead.retrieval.pipeline.parts import Parts, Query
 from fairlead.retrieval.pipeline.question import Question
 from fairlead.retrieval.pipeline.spelling import mended
 from fairlead.retrieval.store import Index, Snapshot
 from fairlead.retrieval.stored import Candidate, Ref, Scores
-from fairlead.schema import Hit, SearchMode
-from fairlead.sections import Stages
-from fairlead.tracing import Tracing, names
+from fairlead.schema import Hit
+from fairlead.tracing import names
 
 if TYPE_CHECKING:  # 60 ms to import
     from numpy import float32
@@ -51,32 +50,6 @@ expanded too; without parts .743, but .858 instead of .867 where several passage
 """
 _JUDGED = 10
 """Chunks that confidence looks at."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What a pipeline works with."""
-
-    embedder: Embedder | None
-    tracing: Tracing
-    stages: Stages = field(default_factory=Stages)
-    boosts: Boosts = field(default_factory=Boosts)
-    reranker: Reranker | None = None
-    linked: bool = False
-    """Whether the collection links passages by the entities in them."""
-    advice: str = ""
-    """A warning given where vectors are wanted but there is no embedder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Query:
-    """What is searched for."""
-
-    question: Question
-    k: int
-    mode: SearchMode
-    tokens: int | None = None
-    """The budget of `pack`."""
 
 
 @dataclass(kw_only=True)

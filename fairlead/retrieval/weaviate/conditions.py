@@ -56,7 +56,7 @@ def _tags(name: str, read: Reading) -> Iterator[str]:
 def orders_words(wanted: Filter) -> bool:
     """Whether a condition puts words in order: then it has to be told which words there are."""
     return wanted.operator in ("gte", "lte") and any(
-        _ordered_as(wanted, read) == "word" for read in wanted.readings
+        wanted.compares(read) == "word" and not is_flag(read.word) for read in wanted.readings
     )
 
 
@@ -74,12 +74,11 @@ def condition(wanted: Filter, words: Collection[Reading] = ()) -> Condition:
 
 
 def _equal(wanted: Filter, read: Reading) -> Iterator[str]:
-    name = wanted.field
-    if read.number is not None and wanted.kind in ("any", "number"):
-        yield key("number", name, _sortable(read.number).rstrip("0"))
-        return
-    if read.moment is not None and wanted.kind == "date":
-        yield key("moment", name, _sortable(read.moment).rstrip("0"))
+    name, way = wanted.field, wanted.compares(read)
+    if way != "word":
+        value = read.number if way == "number" else read.moment
+        assert value is not None, "that is why it is compared so"
+        yield key(way, name, _sortable(value).rstrip("0"))
         return
     assert read.word is not None, "a scalar has a word"
     yield key("word", name, read.word)
@@ -89,21 +88,13 @@ def _equal(wanted: Filter, read: Reading) -> Iterator[str]:
         yield key("word", name, flag)
 
 
-def _ordered_as(wanted: Filter, read: Reading) -> str:
-    if read.number is not None and wanted.kind in ("any", "number"):
-        return "number"
-    if read.moment is not None and wanted.kind in ("any", "date"):
-        return "moment"
-    return "nothing" if is_flag(read.word) else "word"
-
-
 def _ordering(wanted: Filter, read: Reading, words: Collection[Reading]) -> Iterator[str]:
-    kind, rising = _ordered_as(wanted, read), wanted.operator == "gte"
-    value = read.number if kind == "number" else read.moment
-    if kind in ("number", "moment"):
-        assert value is not None, "that is why it is ordered so"
-        yield from _range(kind, wanted.field, _sortable(value), rising)
-    elif kind == "word":
+    way, rising = wanted.compares(read), wanted.operator == "gte"
+    value = read.number if way == "number" else read.moment
+    if way != "word":
+        assert value is not None, "that is why it is compared so"
+        yield from _range(way, wanted.field, _sortable(value), rising)
+    elif not is_flag(read.word):
         assert read.word is not None, "a scalar has a word"
         for each in words:
             if each.word is None or each.word < "\x02":  # nothing, or a flag

@@ -85,7 +85,7 @@ def rolled_back(place: Place, wanted: str, *, run: str) -> tuple[Tally, int]:
     Raises `NotFound` where there is no such version.
     """
     held = place.head()
-    number = int(wanted) if wanted.isdigit() and len(wanted) <= 8 else 0
+    number = int(wanted) if wanted.isdecimal() and len(wanted) <= 8 else 0
     if held is None or not 0 < number <= held.version:
         raise NotFound(
             f"there is no index version {shown(number) or wanted!r}",

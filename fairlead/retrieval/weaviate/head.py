@@ -140,7 +140,7 @@ def version_of(row: Row) -> tuple[Version, int]:
 
 def number_of(head: Head, wanted: str) -> int:
     """The number that a caller calls a version by. Raises `NotFound`."""
-    number = int(wanted) if wanted.isdigit() and len(wanted) <= 8 else 0
+    number = int(wanted) if wanted.isdecimal() and len(wanted) <= 8 else 0
     if not 0 < number <= head.version:
         raise NotFound(
             f"there is no index version {wanted!r}",
@@ -162,7 +162,7 @@ def present(head: Head, as_of: datetime | str | None) -> Moment | None:
     now = Moment(version=head.version, generation=head.generation)
     if as_of is None:
         return now
-    if isinstance(as_of, str) and as_of.isdigit() and len(as_of) <= 8:
+    if isinstance(as_of, str) and as_of.isdecimal() and len(as_of) <= 8:
         return now if number_of(head, as_of) == head.version else None
     return now if head.version and stamp(_moment(as_of)) >= head.at else None
 
@@ -172,7 +172,7 @@ def past(as_of: datetime | str) -> tuple[Any, Wanted]:
     from weaviate.classes.query import Filter  # noqa: PLC0415 - an extra
 
     where = conditions(kind="version")
-    if isinstance(as_of, str) and as_of.isdigit() and len(as_of) <= 8:
+    if isinstance(as_of, str) and as_of.isdecimal() and len(as_of) <= 8:
         where &= Filter.by_property("order").equal(int(as_of))
     else:
         where &= Filter.by_property("seen").less_or_equal(_moment(as_of).timestamp())

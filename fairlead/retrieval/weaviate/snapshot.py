@@ -1,7 +1,7 @@
 """What one reader may see of a collection on the server, as filters that the server applies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,7 +106,8 @@ class PlaceSnapshot:
     async def _condition(self, wished: Wished) -> Any:
         from weaviate.classes.query import Filter  # noqa: PLC0415 - an extra
 
-        await self._check_known(wished.field)
+        if not wished.known:
+            await self._check_known(wished.field)
         values = await self._values(wished.field) if orders_words(wished) else ()
         found = condition(wished, values)
         holds = among("tags", found.tags)
@@ -190,10 +191,6 @@ class PlaceSnapshot:
             if (vector := held[ref]) is not None:
                 found[at] = vector
         return found
-
-    async def without_vector(self, refs: Collection[Ref]) -> Collection[Ref]:
-        rows = await self._table.get([str(ref) for ref in refs], Wanted(values=("has_vector",)))
-        return {id_ for id_, row in rows.items() if not row.values["has_vector"]}
 
     async def candidates(self, refs: Sequence[Ref]) -> Mapping[Ref, Candidate]:
         held, place = dict(self._known.candidates), self._place

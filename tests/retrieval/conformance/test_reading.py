@@ -72,7 +72,6 @@ async def test_rankings(store: Store, library: Library, embedder: HashEmbedder) 
         assert (await snapshot.candidates([best]))[best].hit.document_id == "b"
         rows = await snapshot.vectors_of([best])
         assert rows.shape == (1, 64) and float(rows[0] @ vector) == pytest.approx(1.0, abs=1e-2)
-        assert not await snapshot.without_vector(list(near))
         assert await snapshot.sample(2) == await snapshot.sample(2)
         assert len(await snapshot.sample(2)) == 2
         assert await snapshot.sparse(["nowhere"], 10) == {}
@@ -298,7 +297,7 @@ async def test_without_vectors_words_are_enough(store: Store, tmp_path: Path) ->
     async with store.index("acme", "default").snapshot(scope()) as snapshot:
         assert (snapshot.chunks, snapshot.vectors, snapshot.spec.embedder) == (3, 0, "")
         refs = await snapshot.sample(3)
-        assert set(await snapshot.without_vector(refs)) == set(refs)
+        assert not (await snapshot.vectors_of(refs)).any()
         assert not (await snapshot.vectors_of(refs)).any()
 
 

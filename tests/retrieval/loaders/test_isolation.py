@@ -87,13 +87,13 @@ def test_a_parser_that_fails_is_a_reject(process: ParserProcess) -> None:
 
 
 def test_a_child_that_hangs_is_ended_and_replaced() -> None:
-    process = ParserProcess(replace(Limits(), seconds=1.0))
+    process = ParserProcess(replace(Limits(), seconds=4.0))
     process.load("html", PAGE, "a.html")
     before = pid_of(process)
     begun = time.monotonic()
-    with pytest.raises(Malformed, match="took longer than 1 seconds to parse"):
+    with pytest.raises(Malformed, match="took longer than 4 seconds to parse"):
         process.load("html", ENDLESS, "a.html")
-    assert time.monotonic() - begun < 5 and gone(before)
+    assert time.monotonic() - begun < 20 and gone(before)
     assert process.load("html", PAGE, "a.html").title == "T"
     process.close()
 
