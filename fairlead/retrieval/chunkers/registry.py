@@ -27,12 +27,20 @@ CHUNKERS: Final = {
 def open_chunker(name: str) -> Chunker:
     """The chunker of a name: `structure`, `recursive:tokens=128`, or `MODULE:ATTRIBUTE`.
 
-    An attribute may be a chunker, or what makes one without arguments. Raises `InputError` for an
-    unknown name or parameter, and for what is no chunker.
+    The identity of one of ours is a name too. An attribute may be a chunker, or a class that makes
+    one without arguments. Raises `InputError` for an unknown name, revision or parameter, and for
+    what is no chunker.
     """
     known, _, given = name.partition(":")
-    if kind := CHUNKERS.get(known.partition("/")[0]):  # an identity too: "recursive/2:tokens=128"
-        return configured(kind, known, given)
+    plain, _, revision = known.partition("/")
+    if kind := CHUNKERS.get(plain):
+        chunker: Chunker = configured(kind, plain, given)
+        if revision and chunker.identity.partition(":")[0] != known:
+            raise InputError(
+                f"there is no chunker {known!r} any more; it is {chunker.identity!r} now",
+                hint="Run `fairlead index rebuild`.",
+            )
+        return chunker
     if known and given.isidentifier():
         return _Checked(_imported(name, known, given), name)
     near = get_close_matches(known, CHUNKERS, n=1)
@@ -52,8 +60,10 @@ def _imported(name: str, module: str, attribute: str) -> Chunker:
             hint="Name an importable module and a chunker in it, or a class without arguments.",
         ) from error
     try:
-        if not isinstance(chunker, Chunker) or not isinstance(chunker.identity, str):
+        if not (isinstance(chunker, Chunker) and isinstance(chunker.identity, str)):
             raise TypeError("it has no identity (a string) and chunk()")
+        if not chunker.identity.strip():
+            raise ValueError("its identity is empty")
         inspect.signature(chunker.chunk).bind("", start=0, markup="plain", count=len, source="")
     except (TypeError, ValueError) as error:
         raise InputError(
@@ -79,13 +89,13 @@ class _Checked:
     ) -> Sequence[Chunk]:
         """Raises `InputError` where it fails or its chunks cannot be chunks of this text."""
         try:
-            found = self._chunker.chunk(
-                text, start=start, markup=markup, count=count, source=source
+            found = list(
+                self._chunker.chunk(text, start=start, markup=markup, count=count, source=source)
             )
             wrong = _wrong(text, start, found)
         except Exception as error:
-            wrong = f"failed: {type(error).__name__}: {error}"
-            raise InputError(f"chunker {self._name!r} {wrong}") from error
+            said = f"failed: {type(error).__name__}: {error}"
+            raise InputError(f"chunker {self._name!r} {said}") from error
         if wrong:
             raise InputError(f"chunker {self._name!r} {wrong}")
         return found
