@@ -21,11 +21,13 @@ LONGEST: Final = 80
 """Characters of an entity."""
 MOST: Final = 64
 """Entities of one passage."""
-_UPPER: Final = r"[^\W\d_a-zß-öø-ÿ]"
+_UPPER: Final = f"[{''.join(filter(str.isupper, map(chr, range(0x3000))))}]"
+"""Capitals of the scripts that have them."""
+_WORD: Final = rf"{_UPPER}[\w'’]*"
 _NAME: Final = re.compile(
-    rf"{_UPPER}[\w'’]*(?:[ \-](?:(?:of|the|and|de|der|van|von|la|for|&) )?{_UPPER}[\w'’]*){{0,5}}"
+    rf"(?<!\w){_WORD}(?:[ \-](?:(?:of|the|and|de|der|van|von|la|for|&) )?{_WORD}){{0,5}}"
 )
-_CODE: Final = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*\b")
+_CODE: Final = re.compile(r"\b[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*\b")
 _IDENTIFIER: Final = re.compile(
     r"\b[A-Za-z]\w*(?:[._]\w+)+\b|\b[a-z]+(?:[A-Z][a-z0-9]+)+\b|\b(?:[A-Z][a-z0-9]+){2,}\b"
 )
@@ -43,7 +45,7 @@ def named(text: str) -> tuple[str, ...]:
 
 def fold(name: str) -> str:
     """A name as it is compared: without case, possessive and surplus space."""
-    plain = re.sub(r"['’]s$", "", name.strip(" .,;:!?'’\"-"))
+    plain = re.sub(r"['’]s$", "", name.strip(" .,;:!?'’\"“”«»`-"))
     return " ".join(plain.split()).casefold()
 
 
@@ -84,15 +86,18 @@ def _candidates(text: str) -> Iterator[str]:
         name = found[0]
         first, _, rest = name.partition(" ")
         opens = bool(_OPENING.search(text[max(0, found.start() - 4) : found.start()]))
-        if (opens or found.start() == 0) and not first.isupper():
+        acronym = first.isupper() and len(first) > 1
+        if (opens or found.start() == 0) and not acronym:
             if not rest:
                 continue  # any word is capitalised there
             if first.lower() in STOP_WORDS:
                 name = rest
         if name.lower() not in STOP_WORDS:
             yield name
-    for pattern in (_CODE, _IDENTIFIER):
-        for found in pattern.finditer(text):
+    for found in _CODE.finditer(text):
+        if any(map(str.isdigit, found[0])) and any(map(str.isalpha, found[0])):
             yield found[0]
+    for found in _IDENTIFIER.finditer(text):
+        yield found[0]
     for found in _QUOTED.finditer(text):
         yield found[1] or found[2]
