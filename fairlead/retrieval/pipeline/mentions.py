@@ -26,10 +26,10 @@ class Mentions:
     """The sources, days and periods that one question names."""
 
     def __init__(self, question: str) -> None:
-        self._written = question
+        self._written, self._lower = question, question.lower()
         self._plain = f" {_spaced(question)} "
-        self._days = _days(question.lower())
-        self._periods = _periods(question.lower())
+        self._days = _days(self._lower)
+        self._periods = _periods(self._lower)
 
     def __bool__(self) -> bool:
         """Whether any source could be named: nearly every question has a word that may be one."""
@@ -53,7 +53,10 @@ class Mentions:
         """
         path = PurePosixPath(source)
         if path.suffix:
-            return path.name.lower() in self._written.lower()
+            name = path.name.lower()
+            return name in self._lower and bool(
+                re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", self._lower)
+            )
         said = _spaced(source)
         if f" {said} " not in self._plain:
             return False

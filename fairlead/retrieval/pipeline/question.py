@@ -10,7 +10,7 @@ from fairlead.retrieval.entities import named
 from fairlead.retrieval.filters import Filter, Kind, parsed_filters
 from fairlead.retrieval.pipeline.mentions import Mentions
 
-_STATED: Final = re.compile(r'(?<![\w:/])([A-Za-z_]\w*):("[^"\n]{1,100}"|[^\s"?,;]{1,100})')
+_STATED: Final = re.compile(r'(?<![\w:/])([A-Za-z_]\w*):("[^"\n]{1,100}"|[^\s"?,;()]{1,100})')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,8 @@ def understood(text: str, declared: Mapping[str, Kind]) -> Question:
     def taken(found: re.Match[str]) -> str:
         if found[1] not in declared or found[1] in stated:
             return found[0]
-        stated[found[1]] = found[2].strip('"')
+        said = found[2]
+        stated[found[1]] = said.strip('"') if said[0] == '"' else said.rstrip(".!") or said
         return ""
 
     bare = " ".join(_STATED.sub(taken, text).split()) if declared else text

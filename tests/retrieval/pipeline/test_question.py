@@ -26,6 +26,19 @@ def test_a_value_in_quotes_may_have_spaces() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("costs in country:DE.", "DE"),
+        ("costs (country:DE)", "DE"),
+        ("costs country:DE!", "DE"),
+        ('costs country:"Inc."', "Inc."),
+    ],
+)
+def test_what_ends_a_sentence_is_no_part_of_a_value(text: str, value: str) -> None:
+    assert understood(text, DECLARED).filters[0].readings[0].word == value
+
+
+@pytest.mark.parametrize(
     "text", ["costs colour:red", "see http://country:80/", "at 12:30", "x/country:DE", "a:b:c"]
 )
 def test_what_is_no_declared_field_stays_text(text: str) -> None:
