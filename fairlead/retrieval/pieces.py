@@ -122,7 +122,7 @@ def scalars(value: object) -> Iterable[str]:
 
 def _meta(record: Record) -> str:
     said = (record.source, record.published_at[:10], record.url, *scalars(record.metadata))
-    return " ".join(said).strip()
+    return " ".join(filter(None, said))
 
 
 def _sha(*parts: str) -> bytes:

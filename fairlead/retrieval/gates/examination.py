@@ -17,7 +17,7 @@ from fairlead.guardrails.hygiene import without
 from fairlead.guardrails.pii import DEFAULT
 from fairlead.guardrails.sensitive import resolved
 from fairlead.retrieval.filters import fits_kind
-from fairlead.retrieval.gates.language import language_of
+from fairlead.retrieval.gates.language import language_of, plain_code
 from fairlead.retrieval.gates.rules import Rules
 from fairlead.retrieval.records import Record
 from fairlead.schema import Finding, Json
@@ -115,7 +115,7 @@ class Examination:
             found = language_of(record.text[record.body :])
             course.record = record = replace(record, language=found)
         wanted = self._rules.languages
-        code = record.language.replace("_", "-").partition("-")[0].lower()
+        code = plain_code(record.language)
         if wanted and code not in wanted:
             said = f"is in {record.language!r}" if record.language else "is in no known language"
             raise _Stopped("language", f"{said}; {', '.join(wanted)} are taken")

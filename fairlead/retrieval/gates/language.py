@@ -25,6 +25,11 @@ def language_of(text: str) -> str:
     return str(language)
 
 
+def plain_code(tag: str) -> str:
+    """The language of a tag without region or script: `pt` of `pt-BR` and `PT_br`."""
+    return tag.replace("_", "-").partition("-")[0].lower()
+
+
 @cache
 def _classifier() -> Any:
     """Loads the model: 0.7 s, once in a process."""

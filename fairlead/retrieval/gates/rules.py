@@ -8,6 +8,7 @@ from typing import Any
 
 from fairlead.errors import SettingsError
 from fairlead.retrieval.filters import Kind
+from fairlead.retrieval.gates.language import plain_code
 from fairlead.schema import Json
 from fairlead.sections import Collection, Guard
 
@@ -30,7 +31,7 @@ class Rules:
             guard=guard,
             fields=dict(collection.fields),
             schema=_schema(collection.schema_),
-            languages=collection.languages,
+            languages=tuple(map(plain_code, collection.languages)),
             min_chars=collection.min_chars,
             max_chars=collection.max_chars,
         )
