@@ -91,7 +91,7 @@ async def test_no_search_fails_while_builds_are_swapped(
             await other.upkeep.rebuild(**PLACE)
         done.set()
         await asyncio.gather(*readers)
-    assert len(counts) > 5 and set(counts) == {40}
+    assert len(counts) >= len(readers) and set(counts) == {40}
 
 
 async def test_readers_see_batches_whole(
