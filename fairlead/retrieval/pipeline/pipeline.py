@@ -27,7 +27,7 @@ from fairlead.retrieval.pipeline import diversity, links, packing
 from fairlead.retrieval.pipeline.clauses import clauses
 from fairlead.retrieval.pipeline.confidence import FACT, Scale, confidence, signals
 from fairlead.retrieval.pipeline.feedback import Found, expanded, ranked
-from fairlead.retrieval.pipeline.fusion import fused, shares
+from fairlead.retrieval.pipeline.fusion import attainable, fused, shares
 from fairlead.retrieval.pipeline.parts import Parts, Query
 from fairlead.retrieval.pipeline.question import Question
 from fairlead.retrieval.pipeline.spelling import mended
@@ -211,12 +211,13 @@ class _Search:
             mode, self._index.name, system=self._index.system, tenant=self._index.tenant
         )
         with self._parts.tracing.span(name, attributes) as span:
-            lexical, dense = await asyncio.gather(
+            lexical, dense, most = await asyncio.gather(
                 snapshot.sparse(terms, n) if by_words and terms else _nothing(),
                 snapshot.dense(vector, n) if vector is not None else _nothing(),
+                attainable(snapshot, terms),
             )
             span.set({names.DB_ROWS: len({*lexical, *dense})})
-        return Found(terms=terms, vector=vector, lexical=lexical, dense=dense)
+        return Found(terms=terms, vector=vector, lexical=lexical, dense=dense, most=most)
 
     async def _fused(self, found: Found) -> dict[Ref, float]:
         """One score for each chunk of both rankings, from about 0 to about 1."""
@@ -226,7 +227,7 @@ class _Search:
             return {ref: max(0.0, cosine) for ref, cosine in found.dense.items()}
         rest = [ref for ref in found.lexical if ref not in found.dense]
         cosines = {**found.dense, **await self._cosines(rest, found.vector)}
-        return fused(found.lexical, cosines, self._scale)
+        return fused(found.lexical, cosines, self._scale, most=found.most)
 
     async def _cosines(self, refs: Sequence[Ref], vector: "NDArray[float32]") -> dict[Ref, float]:
         """Of those that have a vector."""
