@@ -27,7 +27,7 @@ EMBEDDED: Final = 16
 READ: Final = 240
 """Characters of a stretch that the embedder reads."""
 BY_WORDS: Final = 0.3
-BY_RANK: Final = 0.3
+BY_RANK: Final = 0.5
 BY_KIND: Final = 0.1
 BY_FACT: Final = 0.15
 """Weights beside the cosine's 1. The optimum is flat: halving or doubling one of the first three
@@ -154,7 +154,7 @@ def _headed(unit: Unit, passage: Passage, wanted: Expectation) -> bool:
 
 def _prior(support: Support, wanted: Expectation | None) -> float:
     kind = 0.15 if wanted and support.met else 0.0
-    return 0.7 * support.coverage + 0.7 * support.passage.score + kind
+    return 0.7 * support.coverage + 1.1 * support.passage.score + kind
 
 
 def _cosines(

@@ -82,7 +82,7 @@ class Quotation:
 
 
 def quoted(evidence: Evidence, said: Sequence[Quotation] = ()) -> list[Quotation]:
-    """The best stretches, each with what it refers back to, by passage; the best passage first.
+    """The best stretches, each with what it refers back to, by passage as the search ranks them.
 
     What was `said` already is not said again, unless nothing else is left.
     """
@@ -90,7 +90,7 @@ def quoted(evidence: Evidence, said: Sequence[Quotation] = ()) -> list[Quotation
     fresh = [s for s in evidence.supports if (s.passage.passage_id, s.unit.spans) not in known]
     chosen = _chosen(fresh or evidence.supports)
     by_passage: dict[str, list[Support]] = {}
-    for support in chosen:
+    for support in sorted(chosen, key=lambda s: -s.passage.score):
         by_passage.setdefault(support.passage.passage_id, []).append(support)
     room = LENGTH - sum(len(support.text) for support in chosen)
     found = []

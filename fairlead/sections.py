@@ -77,7 +77,7 @@ class Stages(Section):
     rerank: bool = True
     """What the question names, and the declared boosts, go up."""
     diversify: bool = True
-    relevance: Annotated[float, Field(ge=0, le=1)] = 0.9
+    relevance: Annotated[float, Field(ge=0, le=1)] = 0.95
     """Beside 1 − this for being unlike the passages before (maximal marginal relevance)."""
     per_document: Annotated[int, Field(ge=0, le=1000)] = 0
     """Passages of one document that come first; 0 for no limit."""

@@ -44,6 +44,11 @@ async def attainable(snapshot: Snapshot, terms: Sequence[str]) -> float:
     return _PER_IDF * sum(rarest)
 
 
+def attained(lexical: Scores, most: float) -> float:
+    """Which share of `most` the best one has; 1 where `most` is 0 or less than that."""
+    return min(1.0, max(lexical.values(), default=0.0) / most) if most else 1.0
+
+
 def shares(scores: Scores) -> dict[Ref, float]:
     """Scores as shares of the best one; all 1 where none is above 0."""
     best = max(scores.values(), default=0.0)
@@ -70,8 +75,8 @@ def fused(
     has the lexical score 0.
     """
     weight = DENSE_WEIGHT if most else SHARE_WEIGHT
-    attained = min(1.0, max(lexical.values(), default=0.0) / most) if most else 1.0
-    by_words = {ref: attained * share for ref, share in shares(lexical).items()}
+    best = attained(lexical, most)
+    by_words = {ref: best * share for ref, share in shares(lexical).items()}
     scores = dict(by_words)
     for ref, cosine in cosines.items():
         standing = (cosine - scale.low) / (scale.high - scale.low)
