@@ -74,6 +74,8 @@ class Stages(Section):
     """Several questions in one are searched each by itself too."""
     expand: bool = True
     """A second look with what the best passages say."""
+    documents: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Layered search: so many of the best documents are searched by themselves; 0 for all."""
     rerank: bool = True
     """What the question names, and the declared boosts, go up."""
     diversify: bool = True

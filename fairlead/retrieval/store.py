@@ -91,6 +91,13 @@ class Snapshot(Protocol):
         """How many of them have a vector."""
         ...
 
+    def narrowed(self, documents: Collection[Ref]) -> "Snapshot":
+        """The same, finding passages of these document versions only (`Candidate.document`).
+
+        Statistics, counts and scores stay those of the whole. To be used within this one's time.
+        """
+        ...
+
     async def sparse(self, terms: Sequence[str], n: int) -> Scores:
         """The `n` best chunks by BM25 (k1 1.2, b .75; titles weigh three times), higher is better.
 

@@ -202,6 +202,11 @@ class Candidate:
     """Document version and span that are read: equal for children of one parent."""
     digest: bytes
 
+    @property
+    def document(self) -> Ref:
+        """Its document version, as the store numbers it."""
+        return self.read[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Integrity:

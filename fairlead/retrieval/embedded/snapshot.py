@@ -1,10 +1,11 @@
 """What one reader sees of a collection's file: a read transaction and the frame that fits it."""
 
 import asyncio
+import copy
 import json
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -102,6 +103,9 @@ class EmptySnapshot:
     chunks = 0
     vectors = 0
 
+    def narrowed(self, documents: Collection[Ref]) -> Snapshot:
+        return self
+
     async def sparse(self, terms: Sequence[str], n: int) -> Scores:
         return {}
 
@@ -141,6 +145,8 @@ class FileSnapshot:
         self._lock = threading.Lock()
         self._frame = view.frame
         self._field = view.field
+        self._shown = view.field.visible
+        """Which chunks may be found; None for all."""
         self._slots: NDArray[np.int32] | None = None
         self.version = shown_version(view.version)
         self.state = f"{view.frame.key} {view.frame.generation} {view.version}"
@@ -153,6 +159,15 @@ class FileSnapshot:
         slots = self._frame.slots
         visible = self._field.visible
         return int(((slots if visible is None else slots[visible]) >= 0).sum())
+
+    def narrowed(self, documents: Collection[Ref]) -> Snapshot:
+        import numpy as np  # noqa: PLC0415 - see above
+
+        frame, rows = self._frame, [int(document) for document in documents]
+        held = np.isin(frame.documents.rows, np.array(rows, dtype=np.int64))[frame.document]
+        found = copy.copy(self)
+        found._shown = held if self._shown is None else held & self._shown
+        return found
 
     # --- the two rankings ------------------------------------------------------------------------
 
@@ -168,6 +183,8 @@ class FileSnapshot:
             if stem in numbers:
                 times[numbers[stem]] = times.get(numbers[stem], 0) + 1
         found = postings.scores(self._frame.segments, self._field, times)
+        if self._shown is not None and self._shown is not self._field.visible:
+            found[~self._shown] = 0.0
         return {int(self._frame.chunks[at]): float(found[at]) for at in postings.best(found, n)}
 
     async def dense(self, vector: "NDArray[np.float32]", n: int) -> Scores:
@@ -176,7 +193,7 @@ class FileSnapshot:
     def _dense(self, vector: "NDArray[np.float32]", n: int) -> Scores:
         import numpy as np  # noqa: PLC0415 - see above
 
-        frame, visible = self._frame, self._field.visible
+        frame, visible = self._frame, self._shown
         if not len(frame.matrix):
             return {}
         cosines = np.append(frame.matrix.cosines(vector), np.float32(-9))[frame.slots]
@@ -258,7 +275,7 @@ class FileSnapshot:
         return found
 
     async def sample(self, n: int) -> Sequence[Ref]:
-        visible = self._field.visible
+        visible = self._shown
         rows = self._frame.chunks if visible is None else self._frame.chunks[visible]
         return [int(row) for row in rows[:: max(1, len(rows) // max(1, n))][:n]]
 
@@ -291,7 +308,7 @@ class FileSnapshot:
 
     def _seen(self, rows: Sequence[int]) -> list[int]:
         """Those of the chunks that are in the frame and may be found."""
-        frame, visible = self._frame, self._field.visible
+        frame, visible = self._frame, self._shown
         kept = []
         for row, at in zip(rows, frame.at(rows), strict=True):
             known = at < len(frame.chunks) and frame.chunks[at] == row

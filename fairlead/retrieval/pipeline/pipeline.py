@@ -4,6 +4,7 @@ analyse    what the question says of itself; misspelt words mended
 decompose  several questions in one
 search     by words and by vectors, each question by itself
 fuse       both rankings as one
+narrow     the best documents of a wider search, which alone are then searched; off by default
 expand     again with what the best passages say
 rerank     what the question names; declared boosts; a cross-encoder
 diversify  each text once, not too much alike
@@ -23,7 +24,7 @@ from fairlead.protocols import Embedder, Reranker, Vocabulary
 from fairlead.reports import SearchResult
 from fairlead.retrieval.analysis import query_terms
 from fairlead.retrieval.chunkers import estimate_tokens
-from fairlead.retrieval.pipeline import diversity, links, packing
+from fairlead.retrieval.pipeline import diversity, layers, links, packing
 from fairlead.retrieval.pipeline.clauses import clauses
 from fairlead.retrieval.pipeline.confidence import FACT, Scale, confidence, signals
 from fairlead.retrieval.pipeline.feedback import Found, expanded, ranked
@@ -131,27 +132,41 @@ class _Search:
         progress = self.progress
         texts = [progress.question.text, *parts]
         vectors = await self._vectors(texts)
+        if self._parts.stages.documents:
+            with self._stage("narrow"):
+                await self._narrow(texts, vectors)
         with self._timed("search"):  # each ranking is a span of its own, as the store names it
-            found = await asyncio.gather(
-                *(
-                    self._rankings(text, None if vectors is None else vectors[at])
-                    for at, text in enumerate(texts)
-                )
-            )
+            found = await self._ranked_by(texts, vectors, max(CANDIDATES, 2 * self._query.k))
         progress.whole = found[0]
         with self._stage("fuse"):
             fusing = [await self._fused(each) for each in found]
         with self._stage("expand"):
             if self._parts.stages.expand and self._query.mode == "hybrid":
                 fusing[0] = await expanded(self._snapshot, found[0], fusing[0], self._fused)
-        for at, scores in enumerate(fusing):
-            weight = CLAUSE_WEIGHT if at else 1.0
-            for ref, score in scores.items():
-                if weight * score > progress.scores.get(ref, -1.0):
-                    progress.scores[ref] = weight * score
+        progress.scores = _joined(fusing)
         if self._parts.linked and self._parts.stages.expand:
             with self._stage("expand"):
                 await self._follow_links()
+
+    async def _ranked_by(
+        self, texts: Sequence[str], vectors: "NDArray[float32] | None", n: int
+    ) -> list[Found]:
+        """Both rankings of each text."""
+        return await asyncio.gather(
+            *(
+                self._rankings(text, None if vectors is None else vectors[at], n)
+                for at, text in enumerate(texts)
+            )
+        )
+
+    async def _narrow(self, texts: Sequence[str], vectors: "NDArray[float32] | None") -> None:
+        """From here on only the best documents are searched."""
+        found = await self._ranked_by(texts, vectors, layers.WIDE)
+        scores = _joined([await self._fused(each) for each in found])
+        await self._fetch(scores)
+        most = self._parts.stages.documents
+        chosen = layers.documents(scores, self.progress.candidates, most)
+        self._snapshot = self._snapshot.narrowed(chosen)
 
     async def _follow_links(self) -> None:
         """Passages that share names with the best ones go up, found before or not."""
@@ -200,12 +215,11 @@ class _Search:
                 " ingest again to make them"
             )
 
-    async def _rankings(self, text: str, vector: "NDArray[float32] | None") -> Found:
+    async def _rankings(self, text: str, vector: "NDArray[float32] | None", n: int) -> Found:
         """Both rankings of one question, side by side."""
         mode, snapshot = self._query.mode, self._snapshot
         whole = text == self.progress.question.text
         terms = self.progress.question.terms if whole else tuple(query_terms(text))
-        n = max(CANDIDATES, 2 * self._query.k)
         by_words = mode != "dense" or vector is None or not snapshot.vectors
         name, attributes = names.database(
             mode, self._index.name, system=self._index.system, tenant=self._index.tenant
@@ -242,8 +256,8 @@ class _Search:
         progress, boosts = self.progress, self._parts.boosts
         mentions = progress.question.mentions
         if mentions or boosts:
-            await self._fetch(progress.scores)
-            for ref, candidate in progress.candidates.items():
+            for ref in await self._fetch(progress.scores):
+                candidate = progress.candidates[ref]
                 progress.scores[ref] += mentions.bonus(candidate.hit) + boosts.of(candidate.hit)
         if self._parts.reranker is not None:
             await self._cross_encoded(self._parts.reranker)
@@ -251,8 +265,7 @@ class _Search:
     async def _cross_encoded(self, reranker: Reranker) -> None:
         """The best candidates in the order of a model that reads question and passage together."""
         progress = self.progress
-        first = self._ranked()[: max(reranker.depth, self._query.k)]
-        await self._fetch(first)
+        first = await self._fetch(self._ranked()[: max(reranker.depth, self._query.k)])
         texts = [f"{progress.candidates[r].title}\n{progress.candidates[r].body}" for r in first]
         try:
             given = await reranker.scores(progress.question.text, texts)
@@ -265,8 +278,7 @@ class _Search:
 
     async def _diversified(self) -> list[Ref]:
         progress, stages = self.progress, self._parts.stages
-        ranked = self._ranked()[: max(2 * self._query.k + 16, 40)]
-        await self._fetch(ranked)
+        ranked = await self._fetch(self._ranked()[: max(2 * self._query.k + 16, 40)])
         ranked = diversity.distinct(ranked, progress.candidates)
         if stages.diversify and self._query.k > 1:
             vectors = await self._snapshot.vectors_of(ranked)
@@ -284,8 +296,7 @@ class _Search:
     async def _confidence(self) -> float:
         """By the best candidates, whatever diversity made of them."""
         progress = self.progress
-        best = self._ranked()[:_JUDGED]
-        await self._fetch(best)
+        best = await self._fetch(self._ranked()[:_JUDGED])
         texts = [f"{progress.candidates[r].title} {progress.candidates[r].body}" for r in best]
         found = await signals(self._snapshot, progress.question.terms, texts, progress.whole.dense)
         return confidence(found, self._scale)
@@ -324,11 +335,13 @@ class _Search:
     def _ranked(self) -> list[Ref]:
         return ranked(self.progress.scores)
 
-    async def _fetch(self, refs: Sequence[Ref] | Scores) -> None:
+    async def _fetch(self, refs: Sequence[Ref] | Scores) -> list[Ref]:
+        """Reads candidates; gives those that are there: one may be erased after it was found."""
         held = self.progress.candidates
         missing = [ref for ref in refs if ref not in held]
         if missing:
             held.update(await self._snapshot.candidates(missing))
+        return [ref for ref in refs if ref in held]
 
     def _is_word(self, term: str) -> bool:
         """Whether the embedder's vocabulary has the whole term: then it is spelt right."""
@@ -356,6 +369,17 @@ class _Search:
         finally:
             spent = self.progress.timings.get(stage, 0.0) + _ms(began)
             self.progress.timings[stage] = round(spent, 3)
+
+
+def _joined(fusing: Sequence[Scores]) -> dict[Ref, float]:
+    """The best score of each chunk: the whole question's, or less of one of its parts."""
+    joined: dict[Ref, float] = {}
+    for at, scores in enumerate(fusing):
+        weight = CLAUSE_WEIGHT if at else 1.0
+        for ref, score in scores.items():
+            if weight * score > joined.get(ref, -1.0):
+                joined[ref] = weight * score
+    return joined
 
 
 async def _nothing() -> Scores:

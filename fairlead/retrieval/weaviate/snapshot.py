@@ -1,7 +1,8 @@
 """What one reader may see of a collection on the server, as filters that the server applies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import copy
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -136,6 +137,11 @@ class PlaceSnapshot:
             read = tuple({each for value in values for each in readings(value)})
             found = self._known.keep_fact(("values", name), read)
         return tuple(found)
+
+    def narrowed(self, documents: Collection[Ref]) -> Snapshot:
+        found = copy.copy(self)
+        found._visible = self._visible & among("document", [str(each) for each in documents])
+        return found
 
     # --- the two rankings ------------------------------------------------------------------------
 

@@ -312,3 +312,56 @@ async def test_entities_link(store: Store, tmp_path: Path, embedder: HashEmbedde
         assert all(list(names) == ["ada lovelace"] for names in found.values())
         assert len(await snapshot.linked(["ada lovelace"], 1)) == 1
         assert await snapshot.entities_of(list(found)) == found
+
+
+async def test_a_narrowed_snapshot_finds_in_its_documents_only(
+    store: Store, library: Library, embedder: HashEmbedder
+) -> None:
+    """With the scores that they have among all: statistics stay those of the whole."""
+    await fill(library)
+    index = store.index("acme", "default")
+    terms = query_terms("apples picked cellar")
+    vector = embedder.embed(["apples picked"], query=True)[0]
+    async with index.snapshot(scope()) as snapshot:
+        words, near = await snapshot.sparse(terms, 10), await snapshot.dense(vector, 10)
+        held = await snapshot.candidates([*words, *near])
+        wanted = {found.document for found in held.values() if found.hit.document_id != "b"}
+        narrowed = snapshot.narrowed(wanted)
+        assert {held[ref].hit.document_id for ref in await narrowed.sparse(terms, 10)} == {"a", "c"}
+        for ref, score in (await narrowed.sparse(terms, 10)).items():
+            assert score == pytest.approx(words[ref], abs=2e-3)
+        nearest = await narrowed.dense(vector, 10)
+        assert {held[ref].hit.document_id for ref in nearest} == {"a", "c"}
+        assert nearest == pytest.approx({ref: near[ref] for ref in nearest})
+        assert (narrowed.chunks, narrowed.vectors) == (3, 3)
+        assert not await snapshot.narrowed([]).sparse(terms, 10)
+        again = narrowed.narrowed([next(iter(wanted))])
+        assert len(await again.dense(vector, 10)) == 1
+        assert len(await snapshot.dense(vector, 10)) == 3, "the first one is as it was"
+
+
+async def test_a_narrowed_snapshot_shows_nobody_more(store: Store, library: Library) -> None:
+    secret = Document(id="s", text="The vault of apples is opened at noon.", acl=("boss",))
+    await library.ingest([secret], tenant="acme")
+    await fill(library)
+    boss = Principal(tenant="acme", subject="boss")
+    index, terms = store.index("acme", "default"), query_terms("vault apples")
+    async with index.snapshot(scope(principal=boss)) as snapshot:
+        found = await snapshot.candidates(list(await snapshot.sparse(terms, 10)))
+        place = next(each.document for each in found.values() if each.hit.document_id == "s")
+        assert len(await snapshot.narrowed([place]).sparse(terms, 10)) == 1
+    async with index.snapshot(scope()) as snapshot:
+        assert not await snapshot.narrowed([place]).sparse(terms, 10)
+
+
+async def test_layered_retrieval_shows_passages_of_the_best_documents_only(
+    store: Store, tmp_path: Path, embedder: HashEmbedder
+) -> None:
+    stages = {"retrieval": {"cache": {"place": "off"}, "stages": {"documents": 1}}}
+    library = library_on(store, tmp_path, embedder, **stages)
+    await fill(library)
+    found = await library.search("apples picked cellars", principal=READER, k=10)
+    assert len(found.hits) == 1 and found.hits[0].document_id in ("a", "b")
+    assert {"narrow", "search", "fuse"} <= set(found.timings)
+    assert (await library.search("pears", principal=READER, k=10)).hits[0].document_id == "b"
+    await library.close()
