@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from fairlead.edits import distance
+
 STOP_WORDS: Final = frozenset(
     """
     a about after again all also am an and any anybody anyone anything are aren as at be because
@@ -116,19 +118,3 @@ def near(word: str, known: Iterable[str]) -> str | None:
             found = (away, abs(len(other) - len(word)), other)
             best = found if best is None or found < best else best
     return best[2] if best else None
-
-
-def distance(one: str, other: str, limit: int) -> int:
-    """Optimal string alignment distance; `limit + 1` where it is larger than `limit`."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, start=1):
-        earlier, before, row = before, row, [i]
-        for j, its in enumerate(other, start=1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != its))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == its:
-                cost = min(cost, earlier[j - 2] + 1)
-            row.append(cost)
-        if min(row) > limit:
-            return limit + 1
-    return min(row[-1], limit + 1)

@@ -73,7 +73,7 @@ class Batches:
         self._run, self._digest, self._text_first = run, digest, text_first
         self._now = datetime.now(UTC)
         self._examination = Examination(rules)
-        self._duplicates = Duplicates(index, rules.guard.near_duplicate)
+        self._duplicates = Duplicates(index, rules.guard.near_duplicate, rules.ttl_days)
         self._count = embedder.count_tokens if embedder else estimate_tokens
         self._held = {each.document_id: each for each in index.quarantine()}
 

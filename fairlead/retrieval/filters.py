@@ -26,6 +26,8 @@ OWN_FIELDS: Final = ("document_id", "language", "published_at", "source", "title
 _FLAG: Final = "\x01"
 """Before the word of a JSON true or false: `"false"` as a text is not the same."""
 _LISTED: Final = 1000
+_EXACT: Final = 2.0**53
+"""Up to here a float holds every whole number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +57,13 @@ class Filter:
         return self.kind != "any" or self.field in OWN_FIELDS
 
     def compares(self, operand: Reading) -> Way:
-        """How values are compared with one of `readings`."""
+        """How values are compared with one of `readings`.
+
+        Whole numbers that a float cannot tell from their neighbours are equal by their digits.
+        """
         if operand.number is not None and self.kind in ("any", "number"):
-            return "number"
+            exact = abs(operand.number) < _EXACT or self.operator in ("gte", "lte")
+            return "number" if exact or not _digits(operand.word) else "word"
         if operand.moment is not None and self.kind in ("any", "date"):
             return "moment"
         return "word"
@@ -192,6 +198,10 @@ def fits_kind(value: Json, kind: Kind) -> bool:
         if kind == "string" and (found.word is None or is_flag(found.word)):
             return False
     return True
+
+
+def _digits(word: str | None) -> bool:
+    return word is not None and word.removeprefix("-").isdecimal()
 
 
 def _number(text: str) -> float | None:

@@ -118,10 +118,10 @@ class Searches:
     def _key(
         self, index: Index, scope: Scope, asked: Query, query: str, configured: Configured
     ) -> Key:
-        stages = self._settings.retrieval.stages.model_dump_json()
+        retrieval = self._settings.retrieval.model_dump_json(exclude={"cache", "k"})
         section = configured.section.model_dump_json(by_alias=True)
         reranker = self._reranker.name if self._reranker else ""
-        pipeline = hashlib.sha256(f"{stages}\n{section}\n{reranker}".encode()).hexdigest()
+        pipeline = hashlib.sha256(f"{retrieval}\n{section}\n{reranker}".encode()).hexdigest()
         moment = scope.as_of.isoformat() if isinstance(scope.as_of, datetime) else scope.as_of
         return Key(
             kind="result" if asked.tokens is None else "context",
@@ -171,8 +171,12 @@ def known_mode(mode: SearchMode) -> SearchMode:
 
 def _identity(embedder: Embedder | None) -> str:
     """Without asking a service for it: a key must not cost a request."""
-    found: Any = getattr(type(embedder), "identity", "") if embedder else ""
-    return found if isinstance(found, str) else type(embedder).__qualname__
+    if embedder is None:
+        return ""
+    found: Any = getattr(embedder, "__dict__", {}).get("identity")
+    found = found or getattr(type(embedder), "identity", "")
+    kind = type(embedder)
+    return found if isinstance(found, str) else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _keeps(result: SearchResult) -> bool:

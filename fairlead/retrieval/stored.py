@@ -76,6 +76,9 @@ class Twin:
     published_at: str
     text: str
     acl: tuple[str, ...] = ()
+    valid_until: str = ""
+    seen_at: str = ""
+    """When it was last seen at its source; empty for one that is being read."""
 
 
 @dataclass(frozen=True, kw_only=True)

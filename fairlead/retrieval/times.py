@@ -1,6 +1,7 @@
 """Moments as they are stored: RFC 3339 in UTC."""
 
-from datetime import UTC, date, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 
 from fairlead.errors import InputError
 
@@ -42,3 +43,15 @@ def until(expires: "datetime | date | str | None") -> str:
 def seconds(stamped: str) -> float:
     """A stored moment in seconds since 1970."""
     return datetime.fromisoformat(stamped).timestamp()
+
+
+def ending(valid_until: str, seen_at: str, max_age_days: float | None) -> str:
+    """When a document is over, as stored: at its own end, or so long after it was last seen.
+
+    Empty for never.
+    """
+    ends = [valid_until] if valid_until else []
+    if seen_at and max_age_days is not None:
+        with suppress(OverflowError):  # so far away that it is never
+            ends.append(stamp(parse_time(seen_at) + timedelta(days=max_age_days)))
+    return min(ends, default="")

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TypeVar
 
 from fairlead.errors import InputError, NotFound
@@ -94,18 +95,25 @@ class Upkeep:
     ) -> Change:
         """Erases documents by id or source, every version of them; tombstones stay.
 
+        What is in the quarantine under these names goes too, also where it was never stored.
         Raises `NotFound` for a name that no document has, and then erases nothing.
         """
         index = self._index(tenant, collection)
 
         def work() -> Tally:
-            missing = [name for name in names if not index.named(name)]
+            held = index.quarantine()
+            kept_out = {
+                name: [each.id for each in held if name in (each.document_id, each.source)]
+                for name in names
+            }
+            missing = [name for name in names if not kept_out[name] and not index.named(name)]
             if missing:
                 raise NotFound(
                     f"collection {collection!r} has no document {missing[0]!r}",
                     hint="Name documents by their id or source, as `fairlead search` shows them.",
                 )
             tally = index.erase(names, why="deleted", run=_run())
+            index.drop(list(chain.from_iterable(kept_out.values())))
             self._note(index, actor, "delete", ", ".join(names)[:400], _counts(tally))
             return tally
 

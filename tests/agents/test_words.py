@@ -1,8 +1,7 @@
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.agents.words import content, distance, fold, near, stem, stems, words
+from fairlead.agents.words import content, fold, near, stem, stems, words
 
 LETTERS = st.text("abcd", max_size=6)
 
@@ -61,11 +60,3 @@ def test_one_slip_is_forgiven_and_two_in_long_words() -> None:
     assert near("parameetre", known) == "parameter"
     assert near("root", known) is None, "the first letter must be right"
     assert near("callback", known) is None, "a known word is no slip"
-
-
-@given(LETTERS, LETTERS)
-def test_distance_is_symmetric_and_bounded(one: str, other: str) -> None:
-    far = distance(one, other, 9)
-    assert far == distance(other, one, 9) <= max(len(one), len(other))
-    assert (far == 0) == (one == other)
-    assert distance(one, other, 1) == min(far, 2)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from fairlead.errors import InputError
 from fairlead.retrieval.chunkers import Chunk, estimate_tokens, open_chunker
-from fairlead.retrieval.edits import distance, within_edits
 from fairlead.retrieval.pieces import (
     Place,
     chunked,
@@ -92,7 +91,7 @@ def test_the_words_of_metadata() -> None:
     assert list(scalars(value)) == ["x", "1", "2.5", "y"]
 
 
-# --- texts, times, edits -------------------------------------------------------------------------
+# --- texts, times -------------------------------------------------------------------------
 
 
 @given(st.text(max_size=500) | st.integers(0, 900).map("é ".__mul__))
@@ -133,31 +132,3 @@ def test_a_date_ends_at_its_beginning(expires: Any) -> None:
 def test_what_is_no_time_is_said(text: str) -> None:
     with pytest.raises(InputError, match="is no date or time"):
         parse_time(text)
-
-
-WORD = st.text(alphabet="abc", max_size=7)
-
-
-def slow_distance(left: str, right: str) -> int:
-    """Optimal string alignment, from its definition."""
-    if not left or not right:
-        return len(left) + len(right)
-    best = min(
-        slow_distance(left[1:], right) + 1,
-        slow_distance(left, right[1:]) + 1,
-        slow_distance(left[1:], right[1:]) + (left[0] != right[0]),
-    )
-    if len(left) > 1 and len(right) > 1 and left[0] == right[1] and left[1] == right[0]:
-        best = min(best, slow_distance(left[2:], right[2:]) + 1)
-    return best
-
-
-@given(st.text(alphabet="abc", max_size=5), st.text(alphabet="abc", max_size=5), st.integers(0, 5))
-def test_edits_are_counted_up_to_a_limit(left: str, right: str, limit: int) -> None:
-    assert distance(left, right, limit) == min(slow_distance(left, right), limit + 1)
-
-
-@given(WORD, WORD, st.integers(0, 3))
-def test_a_quick_look_at_the_letters_loses_nothing(one: str, other: str, edits: int) -> None:
-    assert within_edits(one, other, edits) == (distance(one, other, edits) <= edits)
-    assert within_edits(one, other, edits) == within_edits(other, one, edits)

@@ -130,6 +130,34 @@ async def test_what_was_erased_is_not_shown_stale(library: Library, away: Away) 
         await library.search(QUESTION, principal=ANN)
 
 
+async def test_a_result_ends_when_the_collection_forgets(
+    tmp_path: Path, embedder: HashEmbedder
+) -> None:
+    """Nothing changed, and still what was found is over."""
+    settings = Settings.model_validate({"collections": {"default": {"ttl_days": 1 / 86400}}})
+    library = Library(tmp_path / "knowledge", embedder, settings)
+    await ingest(library, a="Goods return.")
+    first = await library.search(QUESTION, principal=ANN)
+    assert len(first.hits) == 1
+    await asyncio.sleep(1.1)
+    assert not (await library.search(QUESTION, principal=ANN)).hits
+    await library.close()
+
+
+async def test_embedders_of_one_kind_share_no_results(tmp_path: Path) -> None:
+    """What tells them apart may stand in the settings alone."""
+    found = []
+    for prefix in ("", "question: "):
+        retrieval = {"embedding": {"query_prefix": prefix}, "cache": {"place": "disk"}}
+        settings = Settings.model_validate({"retrieval": retrieval})
+        library = Library(tmp_path / "knowledge", HashEmbedder(), settings)
+        await ingest(library, a="Goods return.")
+        found.append("cache" in (await library.search(QUESTION, principal=ANN)).timings)
+        found.append("cache" in (await library.search(QUESTION, principal=ANN)).timings)
+        await library.close()
+    assert found == [False, True, False, True]
+
+
 async def test_a_result_ends_with_the_first_document_in_it(library: Library, away: Away) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=1.2)
     await library.ingest([Document(id="a", text="Goods return.", valid_until=soon)], **PLACE)

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from fairlead.errors import NotFound
@@ -88,18 +88,28 @@ def expired(connection: sqlite3.Connection, now: datetime, max_age_days: float |
     return sorted(older)
 
 
-def erase(file: CollectionFile, rows: Sequence[int], *, why: str, now: datetime, run: str) -> Tally:
+def erase(
+    file: CollectionFile,
+    wanted: Callable[[sqlite3.Connection], Sequence[int]],
+    *,
+    why: str,
+    now: datetime,
+    run: str,
+) -> Tally:
     """Leaves nothing of document versions but tombstones: ids, version, source, when and why.
+
+    `wanted` finds them, and again inside the transaction: another process may add one meanwhile.
 
     Text, metadata, chunks, words that nobody else has, vectors that nobody else has and what is
     quarantined under the same ids go, from the file's free pages and its log too.
     """
-    if not rows:
-        return Tally()
+    with file.reading() as before:
+        if before is None or not wanted(before):
+            return Tally()
     tally = Tally()
     with file.writing() as made:
         connection = made.connection
-        for row in rows:
+        for row in wanted(connection):
             tally += _erased(made, row, why, now, run)
         _forget_words(connection)
         connection.execute(
@@ -195,15 +205,15 @@ def _copied(made: Transaction, row: int, number: int, run: str) -> int:
     return int(connection.execute(held, (copy, build)).fetchone()[0])
 
 
-def rows_of(connection: sqlite3.Connection, names: Collection[str]) -> dict[str, list[int]]:
-    """Rows that are not erased, by the document id or else the source that names them."""
-    found = {}
+def rows_of(connection: sqlite3.Connection, names: Collection[str]) -> list[int]:
+    """Rows that are not erased, whose document id or else whose source is among the names."""
+    found: set[int] = set()
     for name in names:
         for column in ("id", "source"):
             rows = connection.execute(
                 f"SELECT row FROM document WHERE {column} = ? AND erased = ''", (name,)
             ).fetchall()
             if rows:
-                found[name] = [row[0] for row in rows]
+                found.update(row[0] for row in rows)
                 break
-    return found
+    return sorted(found)

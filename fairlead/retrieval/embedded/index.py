@@ -127,7 +127,7 @@ class EmbeddedIndex:
         return self._read([], reading.versions)
 
     def named(self, name: str) -> bool:
-        nothing: dict[str, list[int]] = {}
+        nothing: list[int] = []
         return bool(self._read(nothing, erasing.rows_of, [name]))
 
     def learned(self) -> Mapping[str, str]:
@@ -187,15 +187,22 @@ class EmbeddedIndex:
         writing.renew(self._file, ids, at)
 
     def erase(self, names: Collection[str], *, why: str, run: str) -> Tally:
-        nothing: dict[str, list[int]] = {}
-        found = self._read(nothing, erasing.rows_of, names)
-        rows = sorted({row for each in found.values() for row in each})
-        return erasing.erase(self._file, rows, why=why, now=datetime.now(UTC), run=run)
+        return erasing.erase(
+            self._file,
+            lambda connection: erasing.rows_of(connection, names),
+            why=why,
+            now=datetime.now(UTC),
+            run=run,
+        )
 
     def expire(self, now: datetime, max_age_days: float | None, *, run: str) -> Tally:
-        none: list[int] = []
-        rows = self._read(none, erasing.expired, now, max_age_days)
-        tally = erasing.erase(self._file, rows, why="expired", now=now, run=run)
+        tally = erasing.erase(
+            self._file,
+            lambda connection: erasing.expired(connection, now, max_age_days),
+            why="expired",
+            now=now,
+            run=run,
+        )
         over = [
             each.id for each in self.quarantine() if each.expires and each.expires <= stamp(now)
         ]

@@ -159,7 +159,7 @@ def below(connection: sqlite3.Connection, roots: Sequence[str]) -> dict[str, str
     return found
 
 
-_TWIN = "SELECT {}, id, source, published_at, text, body, acl FROM document"
+_TWIN = "SELECT {}, id, source, published_at, text, body, acl, expires, seen_at FROM document"
 _NEIGHBOURS = 16
 
 
@@ -191,6 +191,8 @@ def _twin(row: tuple[Any, ...]) -> Twin:
         published_at=row[3],
         text=inflated(row[4])[row[5] :],
         acl=tuple(json.loads(row[6])) if row[6] else (),
+        valid_until=row[7],
+        seen_at=row[8],
     )
 
 

@@ -55,9 +55,12 @@ def visible(
     allowed = [_readable(acl, scope.principal) for acl in documents.acls]
     if not all(allowed):
         seen &= np.array(allowed)[documents.readers]
+    open_ = documents.rows[seen]
     for each in scope.filters:
         rows = np.fromiter(_matching(connection, each), dtype=np.int64)
         held = np.isin(documents.rows, rows)
+        if not each.known and not np.isin(open_, rows).any():
+            _check_known(connection, each.field, open_)
         negative = each.operator == "ne" or (each.operator == "exists" and not each.wanted)
         seen &= ~held if negative else held
     return None if seen.all() else seen
@@ -69,8 +72,6 @@ def _readable(acl: frozenset[str], principal: Principal) -> bool:
 
 def _matching(connection: sqlite3.Connection, wanted: Filter) -> "list[int]":
     """Documents of any version that satisfy the condition, or for a negative one that do not."""
-    if not wanted.known:
-        _check_known(connection, wanted.field)
     tests: list[str] = []
     values: list[str | float] = []
     for operand in wanted.readings:
@@ -86,14 +87,25 @@ def _matching(connection: sqlite3.Connection, wanted: Filter) -> "list[int]":
     return [row[0] for row in rows]
 
 
-def _check_known(connection: sqlite3.Connection, name: str) -> None:
-    """Where documents were stored, one of them has the field; so a misspelt one is an error."""
-    known = "SELECT 1 FROM field WHERE name = ? LIMIT 1"
-    if connection.execute(known, (name,)).fetchone():
-        return
+def _check_known(connection: sqlite3.Connection, name: str, open_: "NDArray[np.int64]") -> None:
+    """Where the reader may see documents, one of them has the field; a misspelt one is an error.
+
+    No other document's fields are told of, not even whether there are any.
+    """
     names = [row[0] for row in connection.execute("SELECT DISTINCT name FROM field")]
-    if names:
-        raise unknown_field(name, names)
+    if name in names and _has(connection, name, open_):
+        return
+    known = [each for each in names if _has(connection, each, open_)]
+    if known:
+        raise unknown_field(name, known)
+
+
+def _has(connection: sqlite3.Connection, name: str, open_: "NDArray[np.int64]") -> bool:
+    """Whether one of the documents has the field."""
+    import numpy as np  # noqa: PLC0415 - see above
+
+    rows = connection.execute("SELECT DISTINCT document FROM field WHERE name = ?", (name,))
+    return bool(np.isin(open_, np.fromiter((row[0] for row in rows), dtype=np.int64)).any())
 
 
 def _test(wanted: Filter, operand: Reading) -> tuple[str, Sequence[str | float]]:

@@ -12,9 +12,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from fairlead.edits import within_edits
 from fairlead.errors import Unavailable
 from fairlead.retrieval.analysis import STEMMER
-from fairlead.retrieval.edits import within_edits
 from fairlead.retrieval.embedded import postings, reading
 from fairlead.retrieval.embedded.database import (
     CollectionFile,
@@ -30,6 +30,7 @@ from fairlead.retrieval.embedded.terms import term_numbers
 from fairlead.retrieval.store import Snapshot
 from fairlead.retrieval.stored import Candidate, Ref, Scope, Scores, Spec
 from fairlead.retrieval.texts import inflated
+from fairlead.retrieval.times import ending
 from fairlead.schema import Hit, Provenance
 
 if TYPE_CHECKING:  # 60 ms to import
@@ -67,6 +68,7 @@ class _View:
     frame: Frame
     field: Field
     version: int
+    max_age_days: float | None
 
 
 def _view(file: CollectionFile, connection: sqlite3.Connection, scope: Scope) -> _View | None:
@@ -80,7 +82,12 @@ def _view(file: CollectionFile, connection: sqlite3.Connection, scope: Scope) ->
         return None
     documents = visible(connection, frame.documents, scope)
     chunks = None if documents is None else documents[frame.document]
-    return _View(frame=frame, field=Field.of(frame.lengths, chunks), version=version)
+    return _View(
+        frame=frame,
+        field=Field.of(frame.lengths, chunks),
+        version=version,
+        max_age_days=scope.max_age_days,
+    )
 
 
 def _past(connection: sqlite3.Connection, version: int) -> Frame:
@@ -147,7 +154,7 @@ class FileSnapshot:
         self._field = view.field
         self._shown = view.field.visible
         """Which chunks may be found; None for all."""
-        self._slots: NDArray[np.int32] | None = None
+        self._max_age_days = view.max_age_days
         self.version = shown_version(view.version)
         self.state = f"{view.frame.key} {view.frame.generation} {view.version}"
         self.chunks = view.field.count
@@ -319,7 +326,7 @@ class FileSnapshot:
     def _candidate(self, row: Sequence[Any]) -> Candidate:
         _, passage_id, start, stop, read_start, read_stop, headings, lead, body, digest = row[:10]
         document, number, version, source, title, text, metadata, acl, published_at = row[10:19]
-        url, fetched_at, expires, language, run, content = row[19:]
+        url, fetched_at, expires, seen_at, language, run, content = row[19:]
         read = (
             body
             if (start, stop) == (read_start, read_stop)
@@ -348,7 +355,7 @@ class FileSnapshot:
                     url=url,
                     content_hash=bytes(content).hex(),
                     fetched_at=fetched_at,
-                    valid_until=expires,
+                    valid_until=ending(expires, seen_at, self._max_age_days),
                     readers=acl_,
                     language=language,
                     chunker=self.spec.chunker,
@@ -367,6 +374,7 @@ _CANDIDATE = (
     "SELECT chunk.row, chunk.id, start, stop, read_start, read_stop, headings, carried, chunk.body,"
     " chunk.digest, document.id, document.row, version, source, document.title,"
     " CASE WHEN start = read_start AND stop = read_stop THEN x'' ELSE text END,"
-    " metadata, acl, published_at, url, fetched_at, expires, language, document.run, content"
+    " metadata, acl, published_at, url, fetched_at, expires, seen_at, language, document.run,"
+    " content"
     " FROM chunk JOIN document ON document.row = chunk.document WHERE chunk.row IN ({})"
 )

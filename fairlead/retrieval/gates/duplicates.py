@@ -2,17 +2,20 @@
 
 Exact: equal but for white space and case. Near: so many five-word runs in common. The one that was
 published later wins; without dates the one that was there first. A document that not everybody may
-read is never beaten by one that others may read: each reader keeps a copy.
+read is never beaten by one that others may read: each reader keeps a copy. One that is past its
+time stands in nobody's way, although no sweep has erased it yet.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fairlead.retrieval.gates.shingles import Shingler
 from fairlead.retrieval.pieces import content_hash
 from fairlead.retrieval.records import Record
 from fairlead.retrieval.store import Index
 from fairlead.retrieval.stored import Twin
+from fairlead.retrieval.times import ending, stamp
 from fairlead.schema import Json
 
 _COMPARED = 16
@@ -55,9 +58,10 @@ class Duplicate:
 class Duplicates:
     """Compares the documents of a batch with those stored and with one another."""
 
-    def __init__(self, index: Index, threshold: float) -> None:
+    def __init__(self, index: Index, threshold: float, max_age_days: float | None = None) -> None:
         self._index = index
         self._threshold = threshold
+        self._max_age_days = max_age_days
         self._shingler = Shingler()
         self._contents: dict[bytes, list[Twin]] = {}
         self._bands: dict[int, list[Twin]] = {}
@@ -99,6 +103,7 @@ class Duplicates:
         self, record: Record, stored: Iterable[Twin], earlier: Iterable[Twin]
     ) -> list[Twin]:
         """Twins that the same readers may read; of a document in the batch not its old version."""
+        now = stamp(datetime.now(UTC))
         lasting = (twin for twin in stored if twin.document_id not in self._batch)
         return [
             twin
@@ -106,7 +111,12 @@ class Duplicates:
             if twin.document_id not in self._lost
             and twin.document_id != record.id
             and set(twin.acl) == set(record.acl)
+            and not self._over(twin, now)
         ]
+
+    def _over(self, twin: Twin, now: str) -> bool:
+        end = ending(twin.valid_until, twin.seen_at, self._max_age_days)
+        return bool(end) and end <= now
 
     def _near(self, record: Record, keys: Keys) -> Duplicate | None:
         if not keys.bands:

@@ -23,6 +23,8 @@ class Rules:
     languages: tuple[str, ...] = ()
     min_chars: int = 0
     max_chars: int = 64_000_000
+    ttl_days: float | None = None
+    """How long a document stays that was not seen again at its source."""
 
     @staticmethod
     def of(collection: Collection, guard: Guard) -> "Rules":
@@ -34,6 +36,7 @@ class Rules:
             languages=tuple(map(plain_code, collection.languages)),
             min_chars=collection.min_chars,
             max_chars=collection.max_chars,
+            ttl_days=collection.ttl_days,
         )
 
     @property

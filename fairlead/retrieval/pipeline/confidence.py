@@ -74,12 +74,11 @@ class Signals:
     """What the gate goes by.
 
     `coverage`: best share of the question's idf mass found in one of the first ten chunks;
-    `cosine`: of the best chunk, None without vectors; `words`: content words of the question.
+    `cosine`: of the best chunk, None without vectors.
     """
 
     coverage: float
     cosine: float | None
-    words: int
 
 
 async def signals(
@@ -96,7 +95,6 @@ async def signals(
     return Signals(
         coverage=covered / mass if mass else 0.0,
         cosine=max(dense.values()) if dense else None,
-        words=len(weights),
     )
 
 
@@ -111,17 +109,19 @@ async def idf(snapshot: Snapshot, stems: Sequence[str]) -> Mapping[str, float]:
 
 
 def confidence(found: Signals, scale: Scale) -> float:
-    """0 to 1: near 0 for a question of another field, not a promise that the answer is there.
+    """The probability, 0 to 1, that a passage among the first ten answers.
 
-    The cosine is judged on the collection's own scale. Coverage adds to it from four content
-    words on (shorter questions are always covered), and decides alone without vectors. The
-    constants are a discriminant between 88 questions and 124 from other fields, softened.
+    A logistic regression of the cosine's standing on the collection's own scale and of coverage,
+    without vectors of coverage alone. Fitted on twelve question sets: 460 questions whose answer was
+    found, 353 near misses (most of them made by hiding the answering documents) and 240 questions
+    of other fields. With each set judged by coefficients from the other eleven: Brier score .175;
+    where it says .08, .31, .51, .69 and .86 on average, .08, .36, .50, .69 and .79 were answered;
+    area under the curve .74 against near misses, .99 against other fields.
     """
-    coverage = found.coverage - 0.4
     if found.cosine is None:
-        return _sigmoid(6.0 * coverage)
+        return _sigmoid(4.2 * found.coverage - 2.5)
     standing = (found.cosine - scale.low) / (scale.high - scale.low)
-    return _sigmoid(12.0 * (standing - 0.45) + (3.0 * coverage if found.words >= 4 else 0.0))
+    return _sigmoid(2.1 * min(1.2, max(-0.3, standing)) + 3.0 * found.coverage - 3.5)
 
 
 async def measured_scale(

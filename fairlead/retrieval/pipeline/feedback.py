@@ -39,8 +39,8 @@ TERMS: Final = 10
 TERM_WEIGHT: Final = 0.3
 SECOND: Final = 0.6
 """Of the second look at most. nDCG@10 on six public sets (80 questions each) and on two sets of
-questions on documentation: .609, .897, .908; with half of each look .608, .875, .894; without a second one
-.599, .883, .920.
+questions on documentation: .609, .897, .908; with half of each look .608, .875, .894; without a
+second one .599, .883, .920.
 """
 _K1: Final = 1.2
 _CANDIDATES: Final = 100

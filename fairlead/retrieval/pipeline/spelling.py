@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from fairlead.edits import distance
 from fairlead.retrieval.analysis import STEMMER, words
-from fairlead.retrieval.edits import distance
 from fairlead.retrieval.pieces import scalars
 from fairlead.retrieval.store import Snapshot
 

@@ -11,14 +11,14 @@ import orjson
 from fairlead.retrieval.analysis import TITLE_WEIGHT
 from fairlead.retrieval.chunkers import Chunk
 from fairlead.retrieval.stored import Candidate, Entry, Pending, Spec, Vectors
-from fairlead.retrieval.times import seconds
+from fairlead.retrieval.times import ending, seconds, stamp
 from fairlead.retrieval.weaviate.conditions import tags
 from fairlead.retrieval.weaviate.documents import Placed, ends, fields_of
 from fairlead.retrieval.weaviate.names import chunk_ref, document_ref, key
 from fairlead.retrieval.weaviate.tables import Row, Wanted
 from fairlead.schema import Hit, Principal, Provenance
 
-SHOWN: Final = Wanted(values=("data", "document"))
+SHOWN: Final = Wanted(values=("data", "document", "seen"))
 STORED: Final = (
     "document embedded readers tags entities added removed order ordinal ends seen has_vector lot"
     " words expires data"
@@ -194,11 +194,14 @@ def _plain(found: Row) -> dict[str, Any]:
     return {name: value for name, value in found.values.items() if value is not None}
 
 
-def candidate(found: Row, tenant: str, collection: str, spec: Spec) -> Candidate:
+def candidate(
+    found: Row, tenant: str, collection: str, spec: Spec, max_age_days: float | None
+) -> Candidate:
     """A chunk as a search considers it."""
     held = facts(found)
     headings = tuple(held["headings"])
     published = held["published_at"]
+    seen_at = stamp(datetime.fromtimestamp(float(found.values["seen"] or 0.0), UTC))
     return Candidate(
         hit=Hit(
             passage_id=held["passage_id"],
@@ -221,7 +224,7 @@ def candidate(found: Row, tenant: str, collection: str, spec: Spec) -> Candidate
                 url=held["url"],
                 content_hash=held["content"],
                 fetched_at=held["fetched_at"],
-                valid_until=held["valid_until"],
+                valid_until=ending(held["valid_until"], seen_at, max_age_days),
                 readers=tuple(held["acl"]),
                 language=held["language"],
                 chunker=spec.chunker,

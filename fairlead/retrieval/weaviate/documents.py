@@ -243,6 +243,8 @@ def twin(found: Row) -> Twin:
         published_at=held["published_at"],
         text=text_of(found)[held["body"] :],
         acl=tuple(held["acl"]),
+        valid_until=held["valid_until"],
+        seen_at=_seen_at(held, found),
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,15 +21,19 @@ from fairlead.retrieval.weaviate.writing import forget_origins, take_out
 _KEYS: Final = 200
 
 
-def erase(place: Place, rows: Sequence[Row], *, why: str, now: datetime, run: str) -> Tally:
+def erase(
+    place: Place, wanted: Callable[[], list[Row]], *, why: str, now: datetime, run: str
+) -> Tally:
     """Leaves nothing of document versions but tombstones: ids, version, source, when and why.
 
     First they are made not live, which is published; then text, metadata, chunks, vectors, words
     and what is quarantined under their ids go. Interrupted in between, they are still to be erased.
+    `wanted` finds them, and again within the change: another writer may add one meanwhile.
     """
-    if not rows:
+    if not wanted():
         return Tally()
     with place.change() as change:
+        rows = wanted()
         live = [row for row in rows if int(row.values["removed"]) > change.before.generation]
         removed = 0
         if live:

@@ -34,7 +34,7 @@ from fairlead.retrieval.weaviate.names import key, object_id
 from fairlead.retrieval.weaviate.place import Place, Shared
 from fairlead.retrieval.weaviate.schema import Schema
 from fairlead.retrieval.weaviate.snapshot import snapshot
-from fairlead.retrieval.weaviate.tables import among, conditions
+from fairlead.retrieval.weaviate.tables import Row, among, conditions
 from fairlead.sections import Weaviate as Section
 
 
@@ -184,15 +184,23 @@ class WeaviateIndex:
     def erase(self, names: Collection[str], *, why: str, run: str) -> Tally:
         if self._place.head() is None:
             return Tally()
-        rows = {row.id: row for name in names for row in reading.not_erased(self._place, name)}
-        now = datetime.now(UTC)
-        return erasing.erase(self._place, list(rows.values()), why=why, now=now, run=run)
+
+        def named() -> list[Row]:
+            rows = (row for name in names for row in reading.not_erased(self._place, name))
+            return list({row.id: row for row in rows}.values())
+
+        return erasing.erase(self._place, named, why=why, now=datetime.now(UTC), run=run)
 
     def expire(self, now: datetime, max_age_days: float | None, *, run: str) -> Tally:
         if self._place.head() is None:
             return Tally()
-        rows = erasing.expired(self._place, now, max_age_days)
-        tally = erasing.erase(self._place, rows, why="expired", now=now, run=run)
+        tally = erasing.erase(
+            self._place,
+            lambda: erasing.expired(self._place, now, max_age_days),
+            why="expired",
+            now=now,
+            run=run,
+        )
         over = [
             each.id for each in self.quarantine() if each.expires and each.expires <= stamp(now)
         ]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.retrieval.analysis import STEMMER
 from fairlead.retrieval.embedded.snapshot import EmptySnapshot
+from fairlead.retrieval.filters import OWN_FIELDS, Reading, readings, unknown_field
 from fairlead.retrieval.filters import Filter as Wished
-from fairlead.retrieval.filters import Reading, readings, unknown_field
 from fairlead.retrieval.store import Snapshot
 from fairlead.retrieval.stored import Candidate, Ref, Scope, Scores
 from fairlead.retrieval.weaviate import chunks, documents, head, reading, words
@@ -31,6 +31,8 @@ _COUNTED_FOR: Final = 5.0
 """Seconds that counts of what a reader may see hold in one state: documents expire."""
 _FIELDS: Final = 10_000
 """Documents whose fields are looked through for the values that a condition puts in order."""
+_NAMED: Final = 1000
+"""Chunks whose fields are named where a filter asks for one that there is not."""
 
 
 @asynccontextmanager
@@ -66,6 +68,7 @@ class PlaceSnapshot:
         self._records = AsyncTable(place.records)
         self._table = AsyncTable(place.chunks(present.build))
         self._visible: Any = None
+        self._max_age_days: float | None = None
         self._known = place.shared.states.of(present.born, present.state)
         self.version = shown(moment.version)
         self.state = f"{present.state} {moment.generation}"
@@ -83,12 +86,15 @@ class PlaceSnapshot:
         now = scope.now.timestamp()
         fixed = chunks_alive(self._head, self._moment.generation)
         fixed &= among("readers", chunks.readable_by(scope.principal))
-        for each in scope.filters:
-            fixed &= await self._condition(each)
-        self._visible = fixed & Filter.by_property("ends").greater_than(now)
+        fixed &= Filter.by_property("ends").greater_than(now)
         if scope.max_age_days is not None:
             oldest = now - scope.max_age_days * 86400
-            self._visible &= Filter.by_property("seen").greater_than(oldest)
+            fixed &= Filter.by_property("seen").greater_than(oldest)
+        self._max_age_days = scope.max_age_days
+        self._visible = fixed
+        for each in scope.filters:
+            fixed &= await self._condition(each)
+        self._visible = fixed
         await self._count((scope.principal.subject, *scope.principal.groups), scope)
 
     async def _count(self, readers: tuple[str, ...], scope: Scope) -> None:
@@ -115,17 +121,17 @@ class PlaceSnapshot:
         return Filter.not_(holds) if found.negative else holds
 
     async def _check_known(self, name: str) -> None:
-        """Where documents were stored, one of them has the field; so a misspelt one is an error."""
-        if self._known.facts.get(("field", name)):
+        """Where the reader may see documents, one has the field; a misspelt one is an error.
+
+        No other document's fields are told of, not even whether there are any.
+        """
+        where = self._visible & among("tags", [field_key(name)])
+        if await self._table.find(where, Wanted(), limit=1):
             return
-        where = conditions(kind="document") & among("names", [field_key(name)])
-        if not await self._records.find(where, Wanted(), limit=1):
-            rows = await self._records.find(
-                conditions(kind="document", erased=False), documents.FACTS, limit=_FIELDS
-            )
-            if known := reading.fields(rows):
-                raise unknown_field(name, list(known))
-        self._known.keep_fact(("field", name), True)
+        rows = await self._table.find(self._visible, chunks.SHOWN, limit=_NAMED)
+        if rows:
+            known = {field for row in rows for field in chunks.facts(row)["metadata"]}
+            raise unknown_field(name, [*known, *OWN_FIELDS])
 
     async def _values(self, name: str) -> tuple[Reading, ...]:
         """What documents have in a field."""
@@ -202,7 +208,9 @@ class PlaceSnapshot:
         held, place = dict(self._known.candidates), self._place
         rows = await self._table.get(missing(refs, held), chunks.SHOWN)
         come: dict[Ref, Candidate] = {
-            id_: chunks.candidate(row, place.tenant, place.collection, self.spec)
+            id_: chunks.candidate(
+                row, place.tenant, place.collection, self.spec, self._max_age_days
+            )
             for id_, row in rows.items()
         }
         self._known.keep_candidates(come)

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from fairlead.edits import within_edits
 from fairlead.retrieval.analysis import STEMMER, words
-from fairlead.retrieval.edits import within_edits
 from fairlead.retrieval.pieces import Piece
 from fairlead.retrieval.weaviate.names import object_id
 from fairlead.retrieval.weaviate.tables import Row, Wanted, among, conditions

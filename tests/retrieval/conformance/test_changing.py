@@ -1,5 +1,6 @@
 """Versions, taking back, erasing, quarantine and audit: the same on every store."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,21 @@ async def test_quarantine(store: Store, tmp_path: Path, embedder: HashEmbedder) 
         await library.upkeep.quarantined(held.id, **PLACE)
 
 
+async def test_deleting_what_is_in_quarantine_only(
+    store: Store, tmp_path: Path, embedder: HashEmbedder
+) -> None:
+    """It never got in, and its text goes like that of any other."""
+    library = library_on(store, tmp_path, embedder, collections={"default": {"min_chars": 20}})
+    await ingest(library, long="A text that is certainly long enough.", short="Too short.")
+    with pytest.raises(NotFound, match="'shore'"):
+        await library.upkeep.delete(["short", "shore"], **PLACE)
+    assert len(await library.upkeep.quarantine(**PLACE)) == 1
+    await library.upkeep.delete(["short"], **PLACE)
+    assert await library.upkeep.quarantine(**PLACE) == []
+    assert set(await texts(store)) == {"long"}
+    assert (await library.upkeep.audit(**PLACE))[0].action == "delete"
+
+
 async def test_audit(library: Library) -> None:
     await ingest(library, a="One.")
     await library.upkeep.delete(["a"], actor="ann", **PLACE)
@@ -265,6 +281,28 @@ async def test_duplicates_are_found(store: Store, tmp_path: Path, embedder: Hash
         with pytest.raises(InputError, match="the same as 'a'"):
             await ingest(library, b=other)
     assert len(await texts(store)) == 1
+
+
+@pytest.mark.parametrize("ends", ["by itself", "unseen"])
+async def test_what_is_over_keeps_no_duplicate_out(
+    store: Store, tmp_path: Path, embedder: HashEmbedder, ends: str
+) -> None:
+    """Before any sweep: nobody finds it any more, so the other one would be missed."""
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    collection = {"default": {"ttl_days": 2 / 86400}} if ends == "unseen" else {}
+    library = library_on(
+        store, tmp_path, embedder, guard={"duplicates": "block"}, collections=collection
+    )
+    said = " ".join(f"word{n}" for n in range(300))
+    until = soon if ends == "by itself" else None
+    await library.ingest([Document(id="a", text=said, valid_until=until)], tenant="acme")
+    await asyncio.sleep((soon - datetime.now(UTC)).total_seconds() + 1)
+    await ingest(library, b=said)
+    assert set(await texts(store)) >= {"b"}
+    if ends == "by itself":  # the other would be over as well
+        await ingest(library, c="Something else.")
+        with pytest.raises(InputError, match="the same as 'b'"):
+            await ingest(library, d=f"{said} and more")
 
 
 async def test_everything_outlives_the_process(

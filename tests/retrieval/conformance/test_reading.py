@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.errors import InputError, NotFound
+from fairlead.errors import NotFound
 from fairlead.retrieval import Library
 from fairlead.retrieval.analysis import query_terms
-from fairlead.retrieval.filters import parsed_filters
 from fairlead.retrieval.store import Store
-from fairlead.schema import Document, Json, Principal, SearchMode
+from fairlead.schema import Document, Principal, SearchMode
 from tests.retrieval.conformance.conftest import blocking, ids_in, library_on, scope
 from tests.retrieval.conftest import HashEmbedder
 
@@ -155,90 +154,28 @@ async def test_readers(store: Store, library: Library) -> None:
             assert snapshot.chunks == len(wanted)
 
 
-METADATA: dict[str, dict[str, Json]] = {
-    "a": {"year": 2020, "kind": "rule", "tags": ["x", "y"], "draft": True, "on": "2024-03-01"},
-    "b": {"year": 2021.5, "kind": "Rule", "tags": ["y"], "draft": False, "on": "2024-03-02T10:00Z"},
-    "c": {"year": "2022", "kind": "note", "tags": [], "draft": "true", "size": -3, "grade": "b"},
-    "d": {"kind": "true", "size": 0.25, "grade": "c", "none": None},
-    "e": {"size": 1e9, "grade": "é", "year": -1},
-}
-
-
-@pytest.mark.parametrize(
-    ("filters", "wanted"),
-    [
-        ({"year": 2020}, "a"),
-        ({"year": "2020.0"}, "a"),
-        ({"year": {"in": [2020, "2022"]}}, "ac"),
-        ({"year": {"in": []}}, ""),
-        ({"year": {"gte": 2021}}, "bc"),
-        ({"year": {"gte": 2020, "lte": 2021.5}}, "ab"),
-        ({"year": {"lte": 0}}, "e"),
-        ({"year": {"ne": 2020}}, "bcde"),
-        ({"year": {"exists": False}}, "d"),
-        ({"none": {"exists": False}}, "abcde"),
-        ({"kind": "rule"}, "a"),
-        ({"kind": {"ne": "rule"}}, "bcde"),
-        ({"kind": True}, "d"),
-        ({"tags": "y"}, "ab"),
-        ({"tags": {"exists": True}}, "abc"),
-        ({"draft": True}, "ac"),
-        ({"draft": "true"}, "ac"),
-        ({"draft": False}, "b"),
-        ({"on": {"gte": "2024-03-02"}}, "b"),
-        ({"on": {"lte": "2024-03-01"}}, "a"),
-        ({"size": {"lte": 0.25}}, "cd"),
-        ({"size": {"gte": -3.0}}, "cde"),
-        ({"size": {"gte": 0.3}}, "e"),
-        ({"grade": {"gte": "c"}}, "de"),
-        ({"grade": {"lte": "b~"}}, "c"),
-        ({"document_id": {"in": ["a", "e"]}}, "ae"),
-        ({"source": "s-b"}, "b"),
-    ],
-)
-async def test_filters(
-    store: Store, library: Library, filters: dict[str, Json], wanted: str
+async def test_what_a_collection_forgets_says_when(
+    store: Store, tmp_path: Path, embedder: HashEmbedder
 ) -> None:
-    given = [
-        Document(id=i, text=f"Text {i}.", metadata=m, source=f"s-{i}") for i, m in METADATA.items()
-    ]
-    await library.ingest(given, tenant="acme")
-    if "none" in filters:
-        await library.ingest([Document(id="f", text="F", metadata={"none": "n"})], tenant="acme")
-    found = await ids_in(store.index("acme", "default"), scope(filters=parsed_filters(filters, {})))
-    assert "".join(sorted(found)) == wanted
-
-
-@pytest.mark.parametrize(
-    ("kind", "filters", "wanted"),
-    [
-        ("string", {"year": "2022"}, "c"),
-        ("string", {"grade": {"gte": "b"}}, "cde"),
-        ("date", {"on": "2024-03-02T11:00+01:00"}, "b"),
-        ("boolean", {"draft": "true"}, "ac"),
-        ("number", {"year": {"gte": "2021"}}, "bc"),
-    ],
-)
-async def test_declared_fields(
-    store: Store, library: Library, kind: str, filters: dict[str, Json], wanted: str
-) -> None:
-    given = [Document(id=i, text=f"Text {i}.", metadata=m) for i, m in METADATA.items()]
-    await library.ingest(given, tenant="acme")
-    declared = dict.fromkeys(filters, kind)
-    parsed = parsed_filters(filters, declared)  # type: ignore[arg-type] # as the settings give it
-    found = await ids_in(store.index("acme", "default"), scope(filters=parsed))
-    assert "".join(sorted(found)) == wanted
-
-
-async def test_a_misspelt_field_is_an_error(library: Library) -> None:
-    await library.ingest([Document(text="t", metadata={"country": "DE"})], tenant="acme")
-    await library.ingest([Document(text="t", metadata={"secret": 1})], tenant="rival")
-    with pytest.raises(InputError, match="no such field") as caught:
-        await library.search("t", principal=READER, filters={"contry": "DE"})
-    assert "'country'" in caught.value.hint
-    with pytest.raises(InputError) as caught:
-        await library.search("t", principal=READER, filters={"secret": 1})
-    assert "secret" not in caught.value.hint
+    """Its own end, or so long after it was seen, whichever comes first."""
+    library = library_on(store, tmp_path, embedder, collections={"default": {"ttl_days": 10}})
+    now = datetime.now(UTC)
+    await library.ingest(
+        [
+            Document(id="a", text="Apples."),
+            Document(id="b", text="Apples.", valid_until=now + timedelta(days=2)),
+            Document(id="c", text="Apples.", valid_until=now + timedelta(days=20)),
+        ],
+        tenant="acme",
+    )
+    async with store.index("acme", "default").snapshot(scope(max_age_days=10)) as snapshot:
+        found = await snapshot.candidates(await snapshot.sample(9))
+    ends = {each.hit.document_id: each.hit.provenance.valid_until for each in found.values()}
+    days = {
+        id_: (datetime.fromisoformat(end) - now).total_seconds() / 86400
+        for id_, end in ends.items()
+    }
+    assert days == pytest.approx({"a": 10, "b": 2, "c": 10}, abs=0.01)
 
 
 async def test_expired_documents_are_not_found(store: Store, library: Library) -> None:

@@ -21,21 +21,16 @@ from fairlead.retrieval.store import Snapshot
 from tests.retrieval.conftest import HashEmbedder
 
 
-@given(
-    st.floats(0, 1), st.none() | st.floats(-1, 1), st.integers(0, 20), st.floats(-1, 0.5),
-    st.floats(0.2, 1),
-)  # fmt: skip
-def test_it_is_a_share(
-    coverage: float, cosine: float | None, words: int, low: float, width: float
-) -> None:
-    seen = Signals(coverage=coverage, cosine=cosine, words=words)
+@given(st.floats(0, 1), st.none() | st.floats(-1, 1), st.floats(-1, 0.5), st.floats(0.2, 1))
+def test_it_is_a_share(coverage: float, cosine: float | None, low: float, width: float) -> None:
+    seen = Signals(coverage=coverage, cosine=cosine)
     assert 0 <= confidence(seen, Scale(low=low, high=low + width)) <= 1
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1))
 def test_a_nearer_passage_is_never_less_likely(one: float, other: float, coverage: float) -> None:
     found = [
-        confidence(Signals(coverage=coverage, cosine=cosine, words=5), Scale())
+        confidence(Signals(coverage=coverage, cosine=cosine), Scale())
         for cosine in sorted((one, other))
     ]
     assert found == sorted(found)
@@ -57,9 +52,9 @@ async def test_signals_of_a_search(snapshot: Snapshot) -> None:
     found = await signals(snapshot, terms, ["A film.", "By Tarkovsky."], {1: 0.3, 2: 0.7})
     mass = weights["film"] + weights["tarkovski"]
     assert found.coverage == pytest.approx(weights["film"] / mass)  # of the best passage
-    assert (found.cosine, found.words) == (0.7, 2)
+    assert found.cosine == 0.7
     nothing = await signals(snapshot, [], [], {})
-    assert nothing == Signals(coverage=0.0, cosine=None, words=0)
+    assert nothing == Signals(coverage=0.0, cosine=None)
 
 
 async def test_a_scale_is_measured_on_the_collection(snapshot: Snapshot) -> None:
