@@ -15,7 +15,7 @@ from fairlead.schema import Passage
 
 LENGTH: Final = 650
 """Characters quoted for one question, beyond which no further stretch is begun."""
-STRETCHES: Final = 4
+STRETCHES: Final = 6
 DOCUMENTS: Final = 3
 BEHIND: Final = 0.35
 """A stretch whose score is further behind the best one's is left out."""

@@ -7,7 +7,8 @@ DIR holds `documents/` and `questions.jsonl`, one question a line: `id`, `kind`,
 below documents/; any one will do), `answer_contains` (alternatives), `answer_groups` (a question
 with several parts: alternatives for each). A question of kind `out` has no answer there.
 
-Marks per question, 0 or 1: an expected document is cited; is cited first; all are (several parts);
+Marks per question, 0 or 1: a search finds an expected document first; among the first five; an
+expected document is cited; is cited first; all are (several parts);
 an expected string of every group is in the answer; it abstained; it is right (answer and documents,
 or for `out` that it abstained). Means per kind and over the answerable ones. Every citation's quote
 must be verbatim in its document: the exit status is 1 where one is not.
@@ -25,9 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from fairlead import Answer, Assistant
+from fairlead.schema import Hit
 
 PLAIN = str.maketrans("‘’“”–—\u00a0", "''\"\"-- ")
-MARKS = ("doc_any", "doc_first", "doc_all", "answer", "abstained", "right")
+MARKS = ("found_1", "found_5", "doc_any", "doc_first", "doc_all", "answer", "abstained", "right")
 
 
 def plain(text: str) -> str:
@@ -70,6 +72,15 @@ def marks(question: Mapping[str, Any], answer: Answer) -> dict[str, int]:
     return {**given, "doc_all": int(all(found))} if several else given
 
 
+def found(question: Mapping[str, Any], hits: Iterable[Hit]) -> dict[str, int]:
+    """The marks of one search: of documents in the order of their best passage."""
+    documents = list(dict.fromkeys(hit.source.partition("/")[2] for hit in hits))
+    expected = set(question.get("expect_docs") or ())
+    if not expected:
+        return {}
+    return {f"found_{n}": int(not expected.isdisjoint(documents[:n])) for n in (1, 5)}
+
+
 def misquoted(answer: Answer, documents: Path) -> list[str]:
     """Citations whose quote is not in the file that they name."""
     wrong = []
@@ -86,16 +97,18 @@ def misquoted(answer: Answer, documents: Path) -> list[str]:
 
 async def answers(
     folder: Path, questions: Sequence[Mapping[str, Any]]
-) -> list[tuple[Mapping[str, Any], Answer]]:
-    """Ingests the documents into a store of their own and asks every question."""
+) -> list[tuple[Mapping[str, Any], Answer, dict[str, int]]]:
+    """Ingests the documents into a store of their own, and searches for and asks every question."""
     given = []
     with tempfile.TemporaryDirectory() as store:
         async with Assistant.open({"storage": {"path": store}}) as assistant:
             await assistant.ingest([folder / "documents"], tenant="qa")
             for question in questions:
-                for turn in question.get("turns") or [question["question"]]:
+                turns = question.get("turns") or [question["question"]]
+                hits = await assistant.search(" ".join(turns), tenant="qa", k=50)
+                for turn in turns:
                     answer = await assistant.ask(turn, tenant="qa", thread=question["id"])
-                given.append((question, answer))
+                given.append((question, answer, found(question, hits)))
     return given
 
 
@@ -126,21 +139,21 @@ def main() -> None:
     asked = [json.loads(line) for line in lines if line.strip()]
     questions = [q for q in asked if q["kind"] == "out" or q.get("expect_docs")]
     given = asyncio.run(answers(args.folder, questions))
-    scored = [(question, answer, marks(question, answer)) for question, answer in given]
-    wrong = [bad for _, answer in given for bad in misquoted(answer, args.folder / "documents")]
+    scored = [(q, answer, {**hits, **marks(q, answer)}) for q, answer, hits in given]
+    wrong = [bad for _, answer, _ in given for bad in misquoted(answer, args.folder / "documents")]
     table = means((question["kind"], found) for question, _, found in scored)
     if args.json:
         print(json.dumps({"means": table, "misquoted": wrong}, indent=1))
     else:
         print(f"{'kind':12} {'n':>3} " + " ".join(f"{mark:>9}" for mark in MARKS))
-        for kind, found in sorted(table.items()):
-            cells = (f"{found[mark]:9.2f}" if mark in found else " " * 9 for mark in MARKS)
-            print(f"{kind:12} {found['n']:3} " + " ".join(cells))
-        quotes = sum(len(answer.citations) for _, answer in given)
+        for kind, row in sorted(table.items()):
+            cells = (f"{row[mark]:9.2f}" if mark in row else " " * 9 for mark in MARKS)
+            print(f"{kind:12} {row['n']:3} " + " ".join(cells))
+        quotes = sum(len(answer.citations) for _, answer, _ in given)
         print(f"{quotes} quotes, {len(wrong)} not verbatim in their document")
     if args.show:
-        for question, answer, found in scored:
-            if not found["right"]:
+        for question, answer, given_marks in scored:
+            if not given_marks["right"]:
                 print(f"\n{question['id']}: {question.get('turns') or question['question']}")
                 print(f"  {answer.status}: {answer.text[:600]}")
     sys.exit(1 if wrong else 0)
