@@ -17,7 +17,7 @@ LENGTH: Final = 650
 """Characters quoted for one question, beyond which no further stretch is begun."""
 STRETCHES: Final = 6
 DOCUMENTS: Final = 3
-BEHIND: Final = 0.35
+BEHIND: Final = 0.3
 """A stretch whose score is further behind the best one's is left out."""
 FOLLOWING: Final = 400
 """Characters that what a chosen stretch announces may go beyond `LENGTH`."""
