@@ -30,8 +30,9 @@ BY_WORDS: Final = 0.3
 BY_RANK: Final = 0.5
 BY_KIND: Final = 0.1
 BY_FACT: Final = 0.15
-"""Weights beside the cosine's 1. The optimum is flat: halving or doubling one of the first three
-changed the share of answers found on five document sets by at most .015.
+"""Weights beside the cosine's 1. The optimum is flat: on five document sets halving or doubling one
+of the first three changed the share of answers found by at most .015. Since scores of passages
+count words by what they could reach, `BY_RANK` is higher: .3, .5, .7 gave .744, .756, .756 on two.
 """
 NEWS: Final = 3
 NO_NEWS: Final = 0.2

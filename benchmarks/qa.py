@@ -8,10 +8,10 @@ below documents/; any one will do), `answer_contains` (alternatives), `answer_gr
 with several parts: alternatives for each). A question of kind `out` has no answer there.
 
 Marks per question, 0 or 1: a search finds an expected document first; among the first five; an
-expected document is cited; is cited first; all are (several parts);
-an expected string of every group is in the answer; it abstained; it is right (answer and documents,
-or for `out` that it abstained). Means per kind and over the answerable ones. Every citation's quote
-must be verbatim in its document: the exit status is 1 where one is not.
+expected document is cited; is cited first; all are (several parts); an expected string of every
+group is in the answer; it abstained; it is right (answer and documents, or for `out` that it
+abstained). Means per kind and over the answerable ones. Every citation's quote must be verbatim in
+its document: the exit status is 1 where one is not.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def marks(question: Mapping[str, Any], answer: Answer) -> dict[str, int]:
     return {**given, "doc_all": int(all(found))} if several else given
 
 
-def found(question: Mapping[str, Any], hits: Iterable[Hit]) -> dict[str, int]:
+def marks_of_search(question: Mapping[str, Any], hits: Iterable[Hit]) -> dict[str, int]:
     """The marks of one search: of documents in the order of their best passage."""
     documents = list(dict.fromkeys(hit.source.partition("/")[2] for hit in hits))
     expected = set(question.get("expect_docs") or ())
@@ -108,7 +108,7 @@ async def answers(
                 hits = await assistant.search(" ".join(turns), tenant="qa", k=50)
                 for turn in turns:
                     answer = await assistant.ask(turn, tenant="qa", thread=question["id"])
-                given.append((question, answer, found(question, hits)))
+                given.append((question, answer, marks_of_search(question, hits)))
     return given
 
 
@@ -152,8 +152,8 @@ def main() -> None:
         quotes = sum(len(answer.citations) for _, answer, _ in given)
         print(f"{quotes} quotes, {len(wrong)} not verbatim in their document")
     if args.show:
-        for question, answer, given_marks in scored:
-            if not given_marks["right"]:
+        for question, answer, found in scored:
+            if not found["right"]:
                 print(f"\n{question['id']}: {question.get('turns') or question['question']}")
                 print(f"  {answer.status}: {answer.text[:600]}")
     sys.exit(1 if wrong else 0)

@@ -118,7 +118,7 @@ class Provenance:
     """Of the document's whole text but for white space and case."""
     fetched_at: str = ""
     valid_until: str = ""
-    """Empty for always."""
+    """When it ends: by itself, or since its collection keeps nothing so long. Empty for never."""
     readers: tuple[str, ...] = ()
     """Who may read it; empty for everybody in the tenant."""
     language: str = ""

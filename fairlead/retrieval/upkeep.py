@@ -113,7 +113,8 @@ class Upkeep:
                     hint="Name documents by their id or source, as `fairlead search` shows them.",
                 )
             tally = index.erase(names, why="deleted", run=_run())
-            index.drop(list(chain.from_iterable(kept_out.values())))
+            dropped = index.drop(list(chain.from_iterable(kept_out.values())))
+            tally += Tally(deleted=dropped)
             self._note(index, actor, "delete", ", ".join(names)[:400], _counts(tally))
             return tally
 

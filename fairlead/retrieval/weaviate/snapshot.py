@@ -69,6 +69,7 @@ class PlaceSnapshot:
         self._table = AsyncTable(place.chunks(present.build))
         self._visible: Any = None
         self._max_age_days: float | None = None
+        self._readers: tuple[str, ...] = ()
         self._known = place.shared.states.of(present.born, present.state)
         self.version = shown(moment.version)
         self.state = f"{present.state} {moment.generation}"
@@ -85,6 +86,7 @@ class PlaceSnapshot:
 
         now = scope.now.timestamp()
         fixed = chunks_alive(self._head, self._moment.generation)
+        self._readers = (scope.principal.subject, *scope.principal.groups)
         fixed &= among("readers", chunks.readable_by(scope.principal))
         fixed &= Filter.by_property("ends").greater_than(now)
         if scope.max_age_days is not None:
@@ -95,12 +97,12 @@ class PlaceSnapshot:
         for each in scope.filters:
             fixed &= await self._condition(each)
         self._visible = fixed
-        await self._count((scope.principal.subject, *scope.principal.groups), scope)
+        await self._count(scope)
 
-    async def _count(self, readers: tuple[str, ...], scope: Scope) -> None:
+    async def _count(self, scope: Scope) -> None:
         now = int(scope.now.timestamp() / _COUNTED_FOR)
         generation = self._moment.generation
-        name = ("count", generation, readers, scope.filters, scope.max_age_days, now)
+        name = ("count", generation, self._readers, scope.filters, scope.max_age_days, now)
         held = self._known.facts.get(name)
         if held is None:
             counted = await asyncio.gather(
@@ -125,8 +127,12 @@ class PlaceSnapshot:
 
         No other document's fields are told of, not even whether there are any.
         """
+        fact = ("field", name, self._moment.generation, self._readers)
+        if self._known.facts.get(fact):
+            return
         where = self._visible & among("tags", [field_key(name)])
         if await self._table.find(where, Wanted(), limit=1):
+            self._known.keep_fact(fact, True)
             return
         rows = await self._table.find(self._visible, chunks.SHOWN, limit=_NAMED)
         if rows:

@@ -195,7 +195,7 @@ async def test_deleting_what_is_in_quarantine_only(
     with pytest.raises(NotFound, match="'shore'"):
         await library.upkeep.delete(["short", "shore"], **PLACE)
     assert len(await library.upkeep.quarantine(**PLACE)) == 1
-    await library.upkeep.delete(["short"], **PLACE)
+    assert (await library.upkeep.delete(["short"], **PLACE)).documents == 1
     assert await library.upkeep.quarantine(**PLACE) == []
     assert set(await texts(store)) == {"long"}
     assert (await library.upkeep.audit(**PLACE))[0].action == "delete"
