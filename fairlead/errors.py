@@ -7,6 +7,7 @@
     ├── SettingsError    "settings"     exit 3   settings file, environment, storage folder, schemas
     ├── Refused          "refused"      exit 4   policy, guard or authentication said no
     └── Unavailable      "unavailable"  exit 5   a dependency is down, locked or full; may pass
+        └── BadReply     "bad_reply"    exit 5   a model's answer was cut off or has another form
 
 Each carries a `message` (what is wrong, names quoted) and a `hint` (what to do next).
 """
@@ -67,3 +68,13 @@ class Unavailable(FairleadError):
     code = "unavailable"
     exit_code = 5
     transient = True
+
+
+class BadReply(Unavailable):
+    """A model's answer that cannot be used; `arrived` is the text that came."""
+
+    code = "bad_reply"
+
+    def __init__(self, message: str, *, hint: str = "", arrived: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.arrived = arrived

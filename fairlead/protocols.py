@@ -13,6 +13,7 @@ from fairlead.schema import (
     Draft,
     Json,
     Principal,
+    Route,
     SearchMode,
     ToolCall,
     ToolOutput,
@@ -37,17 +38,44 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a model is asked. `output_schema` asks for JSON of that JSON Schema."""
+    """What a model is asked.
+
+    At most one of `output_schema` (JSON of that JSON Schema), `choice`, `regex` and `grammar` says
+    what form the text must have.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
+    tool_choice: Literal["auto", "required", "none"] = "auto"
     output_schema: Mapping[str, Json] | None = None
+    choice: tuple[str, ...] = ()
+    """The text is one of these."""
+    regex: str = ""
+    """The whole text matches it (RE2 syntax)."""
+    grammar: str = ""
+    """EBNF as the server reads it."""
+    logprobs: int | None = None
+    """How many alternatives of each token are told with their log probabilities, 0 to 20."""
     max_tokens: int | None = None
     temperature: float | None = None
     seed: int | None = None
     deadline: float | None = None
     """Seconds left."""
+    tenant: str = ""
+    """Whose request it is: a server's cache of prompts is not shared between tenants."""
+    thread: str = ""
+    """Requests of one thread go to one server where several serve the model."""
     extra: Mapping[str, Json] = Field(default_factory=dict)
+    """Further fields of the request, as the server names them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLogprob:
+    """One token of the text and its log probability; `top` are the likeliest in its place."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +88,22 @@ class Completion:
     finish_reason: str = "stop"
     model: str = ""
     reasoning: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    route: Route | None = None
+    """Which model and adapter wrote it, where a route chose."""
+    warnings: tuple[str, ...] = ()
+    """What the server could not do, and which model had to stand in for which."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolFragment:
+    """A piece of a tool call that is being streamed: the call's place, and what is new of it."""
+
+    index: int
+    call_id: str = ""
+    tool: str = ""
+    arguments: str = ""
+    """JSON text; complete only once all pieces are joined."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +111,8 @@ class Delta:
     """A piece of a streamed completion; the last one carries `completion`."""
 
     text: str = ""
+    reasoning: str = ""
+    tool: ToolFragment | None = None
     completion: Completion | None = None
 
 

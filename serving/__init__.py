@@ -1,5 +1,6 @@
 """Models and embedders: the local default, served ones, LangChain's, and scripted ones."""
 
+import importlib
 import typing
 
 from fairlead.serving.embedder import open_embedder
@@ -9,6 +10,7 @@ from fairlead.serving.scripted import ScriptedModel
 from fairlead.serving.traced import TracedModel
 
 if typing.TYPE_CHECKING:
+    from fairlead.serving.remote import open_model as open_model
     from fairlead.serving.served import ServedEmbedder as ServedEmbedder
 
 __all__ = [
@@ -21,13 +23,19 @@ __all__ = [
     "langchain_class",
     "missing_weights",
     "open_embedder",
+    "open_model",
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name != "ServedEmbedder":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from fairlead.serving.served import ServedEmbedder  # HTTP and TLS: 40 ms that few need
+_LATER = {  # HTTP and TLS cost 40 ms to import, aiohttp 200: only who uses them pays
+    "ServedEmbedder": "fairlead.serving.served",
+    "open_model": "fairlead.serving.remote",
+}
 
-    globals()[name] = ServedEmbedder
-    return ServedEmbedder
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = found
+    return found

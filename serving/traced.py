@@ -1,6 +1,7 @@
 """Any model with a span around each call, and its trouble in our words."""
 
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -30,17 +31,28 @@ class TracedModel:
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         name, attributes = names.chat(self.name, provider=self._provider)
-        span = self._tracing.start(name, attributes, kind=SpanKind.CLIENT)
+        streamed = {**attributes, names.STREAMED: True}
+        span = self._tracing.start(name, streamed, kind=SpanKind.CLIENT)
+        began = time.perf_counter()
+        deltas = self._model.stream(request)
         try:
-            with plainly(self.name):
-                async for delta in self._model.stream(request):
-                    if delta.completion is not None:
-                        delta = replace(delta, completion=_noted(span, request, delta.completion))
-                    yield delta
+            while True:
+                with plainly(self.name), self._tracing.attach(span):
+                    delta = await anext(deltas, None)
+                if delta is None:
+                    break
+                if began:
+                    span.set({names.FIRST_CHUNK: round(time.perf_counter() - began, 6)})
+                    began = 0.0
+                if delta.completion is not None:
+                    delta = replace(delta, completion=_noted(span, request, delta.completion))
+                yield delta
         except Exception as error:
             span.fail(type(error).__name__)
             raise
         finally:
+            if isinstance(deltas, AsyncGenerator):  # left early: nobody reads on
+                await deltas.aclose()
             span.end()
 
 

@@ -78,6 +78,11 @@ CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 GUARDRAIL = "gen_ai.guardrail.component.name"
+SERVER = "server.address"
+SERVER_PORT = "server.port"
+STREAMED = "gen_ai.request.stream"
+FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+"""Seconds until the first piece of a stream."""
 DB_SYSTEM = "db.system.name"
 DB_OPERATION = "db.operation.name"
 DB_COLLECTION = "db.collection.name"
@@ -186,3 +191,8 @@ def guardrail(guard: str, *, stage: str) -> Start:
 def chat(model: str, *, provider: str) -> Start:
     """One model call; kind CLIENT, or INTERNAL in this process. vLLM's `provider` is `vllm`."""
     return f"chat {model}", {OPERATION: "chat", PROVIDER: provider, MODEL: model}
+
+
+def attempt(number: int, *, host: str, port: int) -> Start:
+    """One try of a model call, from 1; kind CLIENT, and the parent of the server's own span."""
+    return f"fairlead.attempt {number}", {ATTEMPT: number, SERVER: host, SERVER_PORT: port}
