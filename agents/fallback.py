@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from fairlead.decisions import View
-from fairlead.errors import Unavailable
+from fairlead.errors import SettingsError, Unavailable
 from fairlead.protocols import Answerer
 from fairlead.schema import Draft
 
 
 class FallbackAnswerer:
-    """Asks `first`; while that is unavailable `second` answers, and the draft says so."""
+    """Asks `first`; while that is unavailable or its server will not take what is asked, `second`
+    answers, and the draft says so."""
 
     def __init__(self, first: Answerer, second: Answerer) -> None:
         self._first, self._second = first, second
@@ -17,7 +18,7 @@ class FallbackAnswerer:
     async def answer(self, view: View) -> Draft:
         try:
             return await self._first.answer(view)
-        except Unavailable as error:
+        except (Unavailable, SettingsError) as error:
             draft = await self._second.answer(view)
             said = f"{error.message}; the embedded default answered instead"
             return replace(draft, warnings=(*draft.warnings, said))

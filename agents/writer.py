@@ -45,12 +45,24 @@ class ModelAnswerer:
         results = [result for result in view.tool_results if not result.error]
         messages = write_prompt(view.question, passages, results, view.history)
         completion = await self._model.complete(
-            Request(messages=messages, deadline=view.budget.seconds or None)
+            Request(
+                messages=messages,
+                deadline=view.budget.seconds or None,
+                tenant=view.tenant,
+                thread=view.thread,
+                view=view,
+            )
         )
-        route = Route(model=self._model.name)
+        route = completion.route or Route(model=self._model.name)
         said = clean(completion.text).text.strip()
         if not said or said.rstrip(".!").upper() == NO_ANSWER:
-            return Draft(text="", status="abstained", route=route, usage=completion.usage)
+            return Draft(
+                text="",
+                status="abstained",
+                route=route,
+                usage=completion.usage,
+                warnings=completion.warnings,
+            )
         marked = _unmarked(said)
         citations, warnings = _citations(marked, [*passages, *results])
         if small_talk(view.question):
@@ -60,7 +72,7 @@ class ModelAnswerer:
             citations=citations,
             route=route,
             usage=completion.usage,
-            warnings=warnings,
+            warnings=(*completion.warnings, *warnings),
         )
 
 

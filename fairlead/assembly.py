@@ -14,7 +14,7 @@ from fairlead.agents import (
 from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
-from fairlead.serving import LangChainModel, TracedModel, langchain_class, open_embedder
+from fairlead.serving import Models, open_embedder, open_models
 from fairlead.settings import Settings
 from fairlead.storage import Leases
 from fairlead.tools import BUILTINS, Journal, Toolbox
@@ -23,7 +23,6 @@ from fairlead.tracing import SpanStore, Tracing
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from opentelemetry.trace import TracerProvider
-    from typing_extensions import TypeIs
 
 CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for English; the budget of a prompt's passages is given in tokens."""
@@ -59,9 +58,12 @@ async def assembled(
         library = Library(root / "knowledge", embedder, settings, tracing)
         opened.push_async_callback(library.close)
         await library.check_embedder()
+        models = await opened.enter_async_context(
+            open_models(settings, model=model, tracing=tracing)
+        )
         parts = Parts(
             planner=planner or EmbeddedPlanner(embedder),
-            answerer=_answerer(settings, model, embedder, tracing),
+            answerer=_answerer(settings, models, embedder),
             searcher=library,
             tools=toolbox,
             tracing=tracing,
@@ -83,25 +85,11 @@ def _warm(embedder: Embedder | None) -> None:
         embedder.embed(["ready"])
 
 
-def _answerer(
-    settings: Settings,
-    model: "Model | BaseChatModel | None",
-    embedder: Embedder | None,
-    tracing: Tracing,
-) -> Answerer:
-    """The model that was given, else the configured one, else the embedded answerer."""
-    if model is None and settings.model.provider != "embedded":
-        model = langchain_class(settings.model.provider, settings.model.options)
+def _answerer(settings: Settings, models: Models, embedder: Embedder | None) -> Answerer:
+    """The models of the answer's route, and the embedded answerer where they cannot."""
+    embedded = ExtractiveAnswerer(embedder)
+    model = models.route("answer")
     if model is None:
-        return ExtractiveAnswerer(embedder)
-    provider = "fairlead" if _is_model(model) else type(model).__module__.partition(".")[0]
-    ours = model if _is_model(model) else LangChainModel(model)
-    writer = ModelAnswerer(
-        TracedModel(ours, tracing, provider=provider),
-        context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN,
-    )
-    return FallbackAnswerer(writer, ExtractiveAnswerer(embedder))
-
-
-def _is_model(model: "Model | BaseChatModel") -> "TypeIs[Model]":
-    return callable(getattr(model, "complete", None)) and callable(getattr(model, "stream", None))
+        return embedded
+    writer = ModelAnswerer(model, context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN)
+    return FallbackAnswerer(writer, embedded) if models.embedded_stands_in("answer") else writer

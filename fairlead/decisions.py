@@ -161,5 +161,7 @@ class View:
     budget: Budget = Budget(hops=1, tool_calls=0, tokens=0, seconds=0.0)
     confidence: float = 0.0
     """The best search confidence so far, 0 to 1."""
+    tenant: str = ""
+    thread: str = ""
     note: str = ""
     """What verification found wrong with an earlier draft of this turn; empty before."""

@@ -7,7 +7,8 @@
     ├── SettingsError    "settings"     exit 3   settings file, environment, storage folder, schemas
     ├── Refused          "refused"      exit 4   policy, guard or authentication said no
     └── Unavailable      "unavailable"  exit 5   a dependency is down, locked or full; may pass
-        └── BadReply     "bad_reply"    exit 5   a model's answer was cut off or has another form
+        └── BadReply     "bad_reply"    exit 5   a model's answer was cut off or cannot be read
+            └── BadForm  "bad_form"     exit 5   it is whole, and not of the form asked for
 
 Each carries a `message` (what is wrong, names quoted) and a `hint` (what to do next).
 """
@@ -78,3 +79,10 @@ class BadReply(Unavailable):
     def __init__(self, message: str, *, hint: str = "", arrived: str = "") -> None:
         super().__init__(message, hint=hint)
         self.arrived = arrived
+
+
+class BadForm(BadReply):
+    """A model's output that is whole and has not the form that was asked for; asking again may
+    help, telling what was wrong with it helps more."""
+
+    code = "bad_form"

@@ -65,6 +65,8 @@ class Request:
     """Whose request it is: a server's cache of prompts is not shared between tenants."""
     thread: str = ""
     """Requests of one thread go to one server where several serve the model."""
+    view: View | None = None
+    """What it is about, by which a route chooses a model; no model is sent it."""
     extra: Mapping[str, Json] = Field(default_factory=dict)
     """Further fields of the request, as the server names them."""
 
@@ -125,6 +127,43 @@ class Model(Protocol):
     async def complete(self, request: Request) -> Completion: ...
 
     def stream(self, request: Request) -> AsyncIterator[Delta]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterChoice:
+    """One version of a LoRA adapter, and the name under which its server knows it."""
+
+    served: str
+    name: str
+    version: str
+    digest: str
+    warnings: tuple[str, ...] = ()
+
+
+class Adapters(Protocol):
+    """Says which version of an adapter answers, and is told how it did."""
+
+    def choose(self, name: str, selector: str, *, tenant: str, thread: str) -> AdapterChoice | None:
+        """`selector`: a stage or a version. One thread always gets the same while that serves.
+
+        None where there is no such version.
+        """
+        ...
+
+    def record(self, choice: AdapterChoice, outcome: "CallOutcome") -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallOutcome:
+    """How one call of a model went, seen from the client; times in seconds."""
+
+    seconds: float
+    first_seconds: float | None = None
+    """Until the first piece of a stream."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    error: str = ""
+    """The code of the error it ended with; `bad_form` for output of the wrong form."""
 
 
 class Planner(Protocol):

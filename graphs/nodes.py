@@ -192,6 +192,8 @@ async def view_of(parts: Parts, state: State, journey: Journey, principal: Princ
             seconds=journey.seconds_left,
         ),
         confidence=known.confidence,
+        tenant=principal.tenant,
+        thread=state["run"].thread_id,
         note=progress.note,
     )
 

@@ -6,6 +6,7 @@ import typing
 from fairlead.serving.embedder import open_embedder
 from fairlead.serving.langchain import LangChainEmbedder, LangChainModel, langchain_class
 from fairlead.serving.minilm import LocalEmbedder, missing_weights
+from fairlead.serving.models import Models, open_models
 from fairlead.serving.scripted import ScriptedModel
 from fairlead.serving.traced import TracedModel
 
@@ -17,6 +18,7 @@ __all__ = [
     "LangChainEmbedder",
     "LangChainModel",
     "LocalEmbedder",
+    "Models",
     "ScriptedModel",
     "ServedEmbedder",
     "TracedModel",
@@ -24,6 +26,7 @@ __all__ = [
     "missing_weights",
     "open_embedder",
     "open_model",
+    "open_models",
 ]
 
 

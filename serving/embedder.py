@@ -1,11 +1,11 @@
 """The embedder that the settings name."""
 
-import os
 from typing import TYPE_CHECKING
 
 from fairlead.errors import SettingsError
 from fairlead.protocols import Embedder
-from fairlead.sections import Embedding, Secret
+from fairlead.sections import Embedding
+from fairlead.serving.keys import secret_of
 from fairlead.serving.langchain import LangChainEmbedder, langchain_class
 from fairlead.serving.minilm import LocalEmbedder, missing_weights
 from fairlead.settings import Settings
@@ -70,25 +70,18 @@ def _served(settings: Settings, name: str) -> "ServedEmbedder":
             hint=f"Add [models.{name}] with provider, url and name"
             + (f", or name one of {known}." if known else "."),
         )
+    if model.provider != "vllm":
+        raise SettingsError(
+            f"retrieval.embedder names the model {name!r}, which is not served",
+            hint=f'Set provider = "vllm" in [models.{name}].',
+        )
     return ServedEmbedder(
-        model.url,
+        model.addresses[0],
         model.name,
-        api_key=_key(model.api_key, f"models.{name}.api_key"),
+        api_key=secret_of(model.api_key, f"models.{name}.api_key"),
         dimensions=told.dimensions,
         query_prefix=told.query_prefix,
         document_prefix=told.document_prefix,
         revision=told.revision,
         batch=told.batch,
     )
-
-
-def _key(secret: Secret | None, setting: str) -> str:
-    if secret is None:
-        return ""
-    found = os.environ.get(secret.env, "")
-    if not found:
-        raise SettingsError(
-            f"the environment variable {secret.env!r} is not set, where {setting} looks",
-            hint=f"Set {secret.env} to the key, or remove {setting}.",
-        )
-    return found

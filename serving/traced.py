@@ -1,7 +1,7 @@
 """Any model with a span around each call, and its trouble in our words."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,29 +10,42 @@ from opentelemetry.trace import SpanKind
 from fairlead.errors import FairleadError, Unavailable
 from fairlead.protocols import Completion, Delta, Model, Request
 from fairlead.tracing import Span, Tracing, names
+from fairlead.tracing.names import AttributeValue, Start
 
 
 class TracedModel:
     """Opens `chat {model}` below the current span and counts the call in the usage."""
 
-    def __init__(self, model: Model, tracing: Tracing, *, provider: str) -> None:
+    def __init__(
+        self,
+        model: Model,
+        tracing: Tracing,
+        *,
+        provider: str,
+        said: Mapping[str, AttributeValue] | None = None,
+    ) -> None:
         self._model, self._tracing, self._provider = model, tracing, provider
+        self._said = said or {}
 
     @property
     def name(self) -> str:
         return self._model.name
 
     async def complete(self, request: Request) -> Completion:
-        name, attributes = names.chat(self.name, provider=self._provider)
+        name, attributes = self._start()
         with self._tracing.span(name, attributes, kind=SpanKind.CLIENT) as span:
             with plainly(self.name):
                 completion = await self._model.complete(request)
             return _noted(span, request, completion)
 
-    async def stream(self, request: Request) -> AsyncIterator[Delta]:
+    def _start(self, *, streamed: bool = False) -> Start:
         name, attributes = names.chat(self.name, provider=self._provider)
-        streamed = {**attributes, names.STREAMED: True}
-        span = self._tracing.start(name, streamed, kind=SpanKind.CLIENT)
+        more = {names.STREAMED: True} if streamed else {}
+        return name, {**attributes, **self._said, **more}
+
+    async def stream(self, request: Request) -> AsyncIterator[Delta]:
+        name, attributes = self._start(streamed=True)
+        span = self._tracing.start(name, attributes, kind=SpanKind.CLIENT)
         began = time.perf_counter()
         deltas = self._model.stream(request)
         try:

@@ -37,6 +37,10 @@ LORA_NAME = "fairlead.lora.name"
 LORA_VERSION = "fairlead.lora.version"
 LORA_DIGEST = "fairlead.lora.digest"
 ROUTE = "fairlead.route"
+ROUTE_REASON = "fairlead.route.reason"
+"""Why this model was asked."""
+ROUTE_FALL = "fairlead.route.fall"
+"""Why the model before it did not answer."""
 ATTEMPT = "fairlead.attempt"
 """Which try this is, from 1."""
 CHECKPOINT_ID = "fairlead.checkpoint.id"
@@ -104,7 +108,7 @@ CONTENT = frozenset(
     }
 )
 """What people and tools said: never recorded unless content capture is on."""
-REASONS = frozenset({DECISION_REASON, GUARD_REASON})
+REASONS = frozenset({DECISION_REASON, GUARD_REASON, ROUTE_FALL, ROUTE_REASON})
 """Why something was done, in words: whatever stands in quotes there is content too."""
 ATTRIBUTES = frozenset(
     value

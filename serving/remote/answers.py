@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 import re2
 
-from fairlead.errors import BadReply, FairleadError, SettingsError
+from fairlead.errors import BadForm, BadReply, FairleadError, SettingsError
 from fairlead.protocols import Completion, Request, TokenLogprob, ToolFragment
 from fairlead.schema import ToolCall, Usage
 from fairlead.serving.replies import Passing, reason_of
@@ -71,7 +71,7 @@ def _meant(code: object, said: str) -> FairleadError:
 def tool_calls(
     calls: Iterable[tuple[str, str, str]], name: str, arrived: str = ""
 ) -> tuple[ToolCall, ...]:
-    """Calls from id, tool and JSON text. Raises `BadReply` where the text is no JSON object."""
+    """Calls from id, tool and JSON text. Raises `BadForm` where the text is no JSON object."""
     made = []
     for call_id, tool, text in calls:
         try:
@@ -84,8 +84,8 @@ def tool_calls(
     return tuple(made)
 
 
-def _bad_call(name: str, tool: str, what: str, arrived: str) -> BadReply:
-    return BadReply(
+def _bad_call(name: str, tool: str, what: str, arrived: str) -> BadForm:
+    return BadForm(
         f"model {name!r} called {tool!r} with arguments that are {what}",
         hint="Ask again, or use a model that is better at tools.",
         arrived=arrived[:_SHOWN],
@@ -227,7 +227,7 @@ class Stream:
 
 
 def hold(completion: Completion, request: Request) -> None:
-    """Raises `BadReply` where the completion has not the form that was asked for.
+    """Raises `BadForm` where the completion has not the form that was asked for.
 
     A grammar is the server's to keep; of it only that the output was not cut is checked.
     """
@@ -237,7 +237,7 @@ def hold(completion: Completion, request: Request) -> None:
         if completion.finish_reason == "length" and (wrong or request.grammar):
             wrong = "it was cut off at its limit of tokens"
         if wrong:
-            raise BadReply(
+            raise BadForm(
                 f"model {completion.model!r} did not keep to the {form} asked for: {wrong}",
                 hint="Ask again, give it more max_tokens, or use a server that holds it to one.",
                 arrived=completion.text[:_SHOWN],
@@ -249,7 +249,7 @@ def hold(completion: Completion, request: Request) -> None:
         else:
             wrong = _unfit(dict(call.arguments), known[call.tool])
         if wrong:
-            raise BadReply(
+            raise BadForm(
                 f"model {completion.model!r} called {call.tool!r} wrongly: {wrong}",
                 hint="Ask again, or use a model that is better at tools.",
                 arrived=orjson.dumps(dict(call.arguments)).decode()[:_SHOWN],

@@ -8,7 +8,7 @@ contents, tool calls and tool descriptions alike, whoever wrote it: roles are to
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -17,6 +17,7 @@ from fairlead.errors import InputError
 from fairlead.protocols import Message, Request
 from fairlead.schema import ToolSpec
 from fairlead.serving.remote.capabilities import Capabilities
+from fairlead.serving.remote.control import ControlTokens
 
 _KEPT: Final = 64
 """Sets of tools whose JSON is kept."""
@@ -33,12 +34,20 @@ class Body:
         capabilities: Capabilities,
         *,
         salt_key: bytes,
-        broken: Callable[[str], str],
+        control: ControlTokens,
     ) -> None:
         self._model, self._can = model, capabilities
-        self._salt_key, self._broken = salt_key, broken
+        self._salt_key, self._control = salt_key, control
         self._salts: dict[str, str] = {}
-        self._tools: dict[tuple[int, ...], tuple[tuple[ToolSpec, ...], orjson.Fragment]] = {}
+        self._tools: dict[tuple[int, ...], tuple[tuple[ToolSpec, ...], str]] = {}
+
+    def named(self, model: str) -> "Body":
+        """The same for another model of the same server, such as an adapter."""
+        return Body(model, self._can, salt_key=self._salt_key, control=self._control)
+
+    async def ready(self) -> None:
+        """Returns when it is known which control tokens there are."""
+        await self._control.learn()
 
     def of(self, request: Request, *, stream: bool = False) -> tuple[bytes, tuple[str, ...]]:
         """The JSON to post, and warnings of what was left out.
@@ -85,7 +94,10 @@ class Body:
             warnings.append("the server tells no log probabilities")
 
     def _message(self, message: Message) -> dict[str, Any]:
-        made: dict[str, Any] = {"role": message.role, "content": self._broken(message.content)}
+        made: dict[str, Any] = {
+            "role": message.role,
+            "content": self._control.broken(message.content),
+        }
         if message.tool_calls:
             made["tool_calls"] = [
                 {
@@ -93,7 +105,9 @@ class Body:
                     "type": "function",
                     "function": {
                         "name": call.tool,
-                        "arguments": self._broken(orjson.dumps(dict(call.arguments)).decode()),
+                        "arguments": self._control.broken(
+                            orjson.dumps(dict(call.arguments)).decode()
+                        ),
                     },
                 }
                 for number, call in enumerate(message.tool_calls, start=1)
@@ -120,8 +134,8 @@ class Body:
             if len(self._tools) >= _KEPT:
                 del self._tools[next(iter(self._tools))]
             text = orjson.dumps([_function(spec) for spec in tools]).decode()
-            found = self._tools[key] = (tools, orjson.Fragment(self._broken(text)))
-        return found[1]
+            found = self._tools[key] = (tools, self._control.broken(text))
+        return orjson.Fragment(found[1])
 
     def _with_form(self, made: dict[str, Any], request: Request, warnings: list[str]) -> None:
         forms = {

@@ -24,6 +24,8 @@ class Capabilities:
     """Prefix-cache entries are kept apart by a salt in the request."""
     stream_usage: bool = False
     """A stream ends with its usage where `stream_options` asks for it."""
+    tokenizer_info: bool = False
+    """It may tell its tokenizer's control tokens at /tokenizer_info."""
 
     @classmethod
     def of(cls, kind: "ServerKind | Capabilities") -> "Capabilities":
@@ -42,6 +44,7 @@ _KINDS: dict[str, Capabilities] = {
         seed=True,
         cache_salt=True,
         stream_usage=True,
+        tokenizer_info=True,
     ),
     "openai": Capabilities(
         structured="response_format", tools=True, logprobs=True, seed=True, stream_usage=True

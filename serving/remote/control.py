@@ -5,14 +5,15 @@ others; a text that holds one literally would become that token, whoever wrote i
 list is read, and each is broken wherever it stands.
 """
 
+import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from fairlead.errors import SettingsError
+from fairlead.errors import FairleadError, SettingsError
 from fairlead.guardrails.tokens import broken as generic
 from fairlead.serving.remote.wire import Wire
 
@@ -75,7 +76,35 @@ def from_folder(folder: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-async def from_server(wire: Wire, *, seconds: float = 5.0) -> frozenset[str] | None:
+class ControlTokens:
+    """What must not stand in a text for one model; what its server tells is added at first use."""
+
+    def __init__(self, tokens: Iterable[str] = (), *, servers: Sequence[Wire] = ()) -> None:
+        self._tokens = frozenset(tokens)
+        self._servers = list(servers)
+        self._lock = asyncio.Lock()
+        self.broken = breaking(self._tokens)
+        """The text without control tokens."""
+
+    async def learn(self) -> None:
+        """Asks the servers, until one of them told or all have said that they do not tell."""
+        if not self._servers:
+            return
+        async with self._lock:
+            for wire in list(self._servers):
+                try:
+                    told = await from_server(wire)
+                except FairleadError:
+                    continue  # it is away, and will be asked again
+                self._servers.remove(wire)
+                if told is not None:
+                    self._servers.clear()
+                    self._tokens |= told
+                    self.broken = breaking(self._tokens)
+                    return
+
+
+async def from_server(wire: Wire, *, seconds: float = 2.0) -> frozenset[str] | None:
     """What the server's tokenizer declares; None where it does not tell."""
     status, data = await wire.get(_INFO, seconds=seconds, root=True)
     if status != 200:

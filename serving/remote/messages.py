@@ -1,7 +1,7 @@
 """Messages as people write them, as ours."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -9,6 +9,7 @@ from fairlead.errors import InputError
 from fairlead.protocols import Message
 from fairlead.schema import ToolCall
 
+_ROLES: Final = frozenset({"system", "user", "assistant", "tool"})
 Said: TypeAlias = Message | Mapping[str, Any]
 
 
@@ -28,6 +29,8 @@ def messages_of(said: str | Iterable[Said]) -> tuple[Message, ...]:
 def _message(number: int, said: Said) -> Message:
     if isinstance(said, Message):
         return said
+    if len(said) == 2 and (plain := _plain(said)):
+        return plain
     try:
         return Message(
             role=said["role"],
@@ -41,6 +44,17 @@ def _message(number: int, said: Said) -> Message:
             f"message {number} cannot be used: {first}",
             hint='Write it as {"role": "user", "content": "…"}.',
         ) from error
+
+
+def _plain(said: Mapping[str, Any]) -> Message | None:
+    """A role and a text, as nearly all messages are: checked here, since validating 400 of them
+    costs more than the rest of a call."""
+    role, content = said.get("role"), said.get("content")
+    if type(role) is not str or role not in _ROLES or type(content) is not str:
+        return None
+    made: Message = object.__new__(Message)
+    made.__dict__.update(role=role, content=content, tool_calls=(), call_id="")
+    return made
 
 
 def _calls(said: Sequence[Any]) -> tuple[ToolCall, ...]:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fairlead.errors import InputError
 from fairlead.serving.remote.body import Body
 from fairlead.serving.remote.capabilities import Capabilities, ServerKind
-from fairlead.serving.remote.control import breaking
+from fairlead.serving.remote.control import ControlTokens
 from fairlead.serving.remote.endpoints import Endpoints
 from fairlead.serving.remote.model import HttpModel, Patience
 from fairlead.serving.remote.wire import Wire
@@ -36,11 +36,11 @@ async def open_model(
 
     `url` mostly ends with /v1; several are servers of the same model, and the least loaded is
     asked, a thread always the same. `server` declares what they understand: `openai`, `vllm` or
-    `plain`, or `Capabilities` of your own. `control_tokens`: further tokens of its tokenizer that
-    no text may hold. `salt_key`: secret from which a tenant's salt of the prefix cache is derived,
-    else the api key. Seconds: `seconds` for a whole call, `gap` between two pieces of a stream,
-    `connect` for a connection, `pause` the longest between two of `tries` tries. `tracing`: where
-    each try becomes a span.
+    `plain`, or `Capabilities` of your own. `control_tokens`: tokens of its tokenizer that no text
+    may hold, beside those that chat templates use and those that a vLLM server tells. `salt_key`:
+    secret from which a tenant's salt of the prefix cache is derived, else the api key. Seconds:
+    `seconds` for a whole call, `gap` between two pieces of a stream, `connect` for a connection,
+    `pause` the longest between two of `tries` tries. `tracing`: where each try becomes a span.
 
     Raises `SettingsError` for an address or a key that cannot be used, `InputError` for no address.
     """
@@ -53,11 +53,13 @@ async def open_model(
             await opened.enter_async_context(Wire(each, api_key=api_key or "", connect=connect))
             for each in dict.fromkeys(urls)
         ]
+        told = wires if can.tokenizer_info else ()
+        control = ControlTokens(control_tokens, servers=told)
         key = (salt_key or api_key or "").encode() or _SALT
         yield HttpModel(
             name,
             Endpoints(wires),
-            Body(name, can, salt_key=key, broken=breaking(control_tokens)),
+            Body(name, can, salt_key=key, control=control),
             patience=Patience(seconds=seconds, gap=gap, tries=tries, pause=pause),
             tracing=tracing,
         )

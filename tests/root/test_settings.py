@@ -75,7 +75,7 @@ def test_an_unknown_environment_name_is_refused(monkeypatch: pytest.MonkeyPatch)
         load({})
 
 
-@pytest.mark.parametrize("section", ["agents", "routes"])
+@pytest.mark.parametrize("section", ["agents"])
 def test_what_this_version_does_not_do_is_refused_by_name(section: str) -> None:
     with pytest.raises(SettingsError, match="not supported by this version"):
         load({section: {"x": 1}})

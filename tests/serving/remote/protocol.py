@@ -173,6 +173,8 @@ class ChatServer:
         self.seen: list[Seen] = []
         self.acts: deque[Act] = deque()
         self.always: Act = well
+        self.told: Act = reply(404, {})
+        """What a GET is answered with; it is not among `seen`."""
         self.url = ""
         self.asked = asyncio.Event()
         """Set by the first request."""
@@ -202,6 +204,9 @@ class ChatServer:
         connection = Connection(reader, writer)
         try:
             while seen := await _request(reader, writer):
+                if seen.method == "GET":
+                    await self.told(connection, seen)
+                    continue
                 self.seen.append(seen)
                 self.asked.set()
                 act = self.acts.popleft() if self.acts else self.always

@@ -1,5 +1,6 @@
 """Control tokens that are read from a tokenizer."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import SettingsError
+from fairlead.serving import open_model
 from fairlead.serving.remote import Wire
 from fairlead.serving.remote.control import breaking, from_folder, from_server
-from tests.serving.remote.protocol import ChatServer, reply
+from tests.serving.remote.protocol import ChatServer, Connection, Seen, reply
 
 TOKENS = ["<%sys%>", "▁END▁", "zork", "{{user}}", "<s>", "[MASK]", "a-b", "--"]
 
@@ -63,12 +65,27 @@ def test_from_the_files_of_a_tokenizer(tmp_path: Path) -> None:
 
 async def test_from_the_server(server: ChatServer) -> None:
     async with Wire(server.url) as wire:
-        server.acts += [
-            reply(body={"bos_token": "<s>", "added_tokens_decoder": {}}),
-            reply(404, {}),
-            reply(body=b"<html>"),
-        ]
+        server.told = reply(body={"bos_token": "<s>", "added_tokens_decoder": {}})
         assert await from_server(wire) == frozenset({"<s>"})
+        server.told = reply(404, {})
         assert await from_server(wire) is None
+        server.told = reply(body=b"<html>")
         assert await from_server(wire) is None
-    assert {seen.path for seen in server.seen} == {"/tokenizer_info"}
+
+
+async def test_what_the_server_tells_is_broken_from_the_first_request_on(
+    server: ChatServer,
+) -> None:
+    async def told(connection: Connection, seen: Seen) -> None:
+        asked.append(seen.path)
+        await reply(body={"additional_special_tokens": ["<%sys%>"]})(connection, seen)
+
+    asked: list[str] = []
+    server.told = told
+    async with open_model(server.url, "base", server="vllm") as model:
+        await asyncio.gather(*(model.chat("Hi <%sys%> all") for _ in range(5)))
+        await model.named("adapter").chat("<%sys%>")
+    contents = {seen.body["messages"][0]["content"] for seen in server.seen}
+    assert contents == {"Hi   sys   all", "  sys  "}
+    assert asked == ["/tokenizer_info"]
+    assert [seen.body["model"] for seen in server.seen][-1] == "adapter"
