@@ -14,7 +14,8 @@ from fairlead.agents import (
 from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
-from fairlead.serving import Models, open_embedder, open_models
+from fairlead.serving import open_embedder, open_models, open_reranker
+from fairlead.serving.models import Models
 from fairlead.settings import Settings
 from fairlead.storage import Leases
 from fairlead.tools import BUILTINS, Journal, Toolbox
@@ -55,7 +56,10 @@ async def assembled(
         toolbox = Toolbox([*BUILTINS, *tools], settings, journal)
         checkpoints = Checkpoints(root / "runs.db", principal=principal)
         opened.callback(checkpoints.close)
-        library = Library(root / "knowledge", embedder, settings, tracing)
+        reranker = open_reranker(settings, tracing)
+        if reranker is not None:
+            opened.push_async_callback(reranker.close)
+        library = Library(root / "knowledge", embedder, settings, tracing, reranker=reranker)
         opened.push_async_callback(library.close)
         await library.check_embedder()
         models = await opened.enter_async_context(

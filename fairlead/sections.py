@@ -128,6 +128,15 @@ class Embedding(Section):
     """Keyword arguments for the LangChain class."""
 
 
+class Reranking(Section):
+    """What a cross-encoder is told."""
+
+    form: Literal["rerank", "score"] = "rerank"
+    """Which API its server has: `/rerank` with query and documents, or vLLM's `/score`."""
+    depth: Annotated[int, Field(ge=1, le=1000)] = 32
+    """How many of the best candidates it reads."""
+
+
 class Stages(Section):
     """Stages of a search; each can be switched off."""
 
@@ -172,6 +181,8 @@ class Retrieval(Section):
         default="default", pattern=rf"^(default|none|vllm:{_NAME}|langchain:[\w.]+:\w+)$"
     )
     embedding: Embedding = Embedding()
+    reranker: str = Field(default="none", pattern=rf"^(none|vllm:{_NAME})$")
+    reranking: Reranking = Reranking()
     k: Annotated[int, Field(ge=1, le=100)] = 8
     context_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2000
     stages: Stages = Stages()

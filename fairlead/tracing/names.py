@@ -46,6 +46,8 @@ ATTEMPT = "fairlead.attempt"
 CHECKPOINT_ID = "fairlead.checkpoint.id"
 RETRIEVAL_PASSAGES = "fairlead.retrieval.passages"
 """One string per passage: id, score, source, hash; never text."""
+TEXTS = "fairlead.rerank.texts"
+"""How many texts were rated."""
 RETRIEVAL_CONFIDENCE = "fairlead.retrieval.confidence"
 RETRIEVAL_STAGE = "fairlead.retrieval.stage"
 """A stage of a search, such as `fuse`."""
@@ -161,6 +163,11 @@ def stage(name: str) -> Start:
 def embeddings(model: str, *, provider: str = "embedded") -> Start:
     """Texts turned into vectors; kind CLIENT, or INTERNAL in this process."""
     return f"embeddings {model}", {OPERATION: "embeddings", PROVIDER: provider, MODEL: model}
+
+
+def rerank(model: str, *, texts: int) -> Start:
+    """A cross-encoder on a server; kind CLIENT. The conventions have no name for it."""
+    return f"rerank {model}", {OPERATION: "rerank", MODEL: model, TEXTS: texts}
 
 
 def database(operation: str, collection: str, *, system: str, tenant: str) -> Start:

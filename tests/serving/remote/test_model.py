@@ -343,7 +343,7 @@ async def test_the_breaker_opens_and_one_tries(
         with pytest.raises(Unavailable, match="left alone"):
             await model.complete(asked())
         assert len(server.seen) == 5
-        breaker = model._endpoints.wires[0].breaker
+        breaker = model._calls._endpoints.wires[0].breaker
         monkeypatch.setattr(breaker, "_clock", lambda: time.monotonic() + 60)
         server.always = reply()
         assert (await model.complete(asked())).text == "Hello."
