@@ -6,6 +6,7 @@ anybody sees it.
 
 from fairlead.agents.answerer import ExtractiveAnswerer
 from fairlead.agents.fallback import FallbackAnswerer
+from fairlead.agents.model_planner import ModelPlanner
 from fairlead.agents.planner import EmbeddedPlanner
 from fairlead.agents.prompts import write_prompt
 from fairlead.agents.scripted import ScriptedPlanner
@@ -17,6 +18,7 @@ __all__ = [
     "ExtractiveAnswerer",
     "FallbackAnswerer",
     "ModelAnswerer",
+    "ModelPlanner",
     "ScriptedPlanner",
     "verify",
     "write_prompt",

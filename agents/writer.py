@@ -3,9 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from fairlead.agents.prompts import NO_ANSWER, write_prompt
+from fairlead.agents.prompts import NO_ANSWER, read_prompt, write_prompt
 from fairlead.agents.questions import small_talk
 from fairlead.agents.results import facts
 from fairlead.agents.stretches import quotable
@@ -35,22 +36,38 @@ class _Marked:
 class ModelAnswerer:
     """Asks a chat model for an answer with [n] marks; keeps what the marks can prove."""
 
-    def __init__(self, model: Model, *, context: int = CONTEXT) -> None:
+    def __init__(
+        self, model: Model, *, context: int = CONTEXT, prompt: str | Path | None = None
+    ) -> None:
+        """`prompt`: a text, or the path of a file, instead of the one that comes along.
+
+        Raises `SettingsError` for one that cannot be read.
+        """
         self._model = model
         self._context = context
+        self._prompt = read_prompt("answerer", prompt)
 
     async def answer(self, view: View) -> Draft:
         """The model's answer; `abstained` where it says that the sources hold none."""
         passages = _fitting(view.passages, self._context)
         results = [result for result in view.tool_results if not result.error]
-        messages = write_prompt(view.question, passages, results, view.history)
+        messages = write_prompt(
+            view.question, passages, results, view.history, note=view.note, prompt=self._prompt
+        )
         completion = await self._model.complete(
             Request(messages=messages, deadline=view.budget.seconds or None)
         )
         route = Route(model=self._model.name)
         said = clean(completion.text).text.strip()
         if not said or said.rstrip(".!").upper() == NO_ANSWER:
-            return Draft(text="", status="abstained", route=route, usage=completion.usage)
+            return Draft(
+                text="",
+                status="abstained",
+                route=route,
+                usage=completion.usage,
+                warnings=completion.warnings,
+                prompt=self._prompt.version,
+            )
         marked = _unmarked(said)
         citations, warnings = _citations(marked, [*passages, *results])
         if small_talk(view.question):
@@ -60,7 +77,8 @@ class ModelAnswerer:
             citations=citations,
             route=route,
             usage=completion.usage,
-            warnings=warnings,
+            warnings=(*completion.warnings, *warnings),
+            prompt=self._prompt.version,
         )
 
 

@@ -47,7 +47,18 @@ class Request:
     seed: int | None = None
     deadline: float | None = None
     """Seconds left."""
+    logprobs: int | None = None
+    """Alternatives wanted for each token; 0 for the chosen ones alone, None for no logprobs."""
     extra: Mapping[str, Json] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLogprob:
+    """One token of a completion: the natural logarithm of its probability, and of others there."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +71,8 @@ class Completion:
     finish_reason: str = "stop"
     model: str = ""
     reasoning: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from langgraph.graph import END
 from langgraph.types import Command
 
 from fairlead.agents import verify as verify_draft
-from fairlead.decisions import AnyDecision, Ask, Stop
+from fairlead.decisions import AnyDecision, Ask, Step, Stop
 from fairlead.errors import Unavailable
 from fairlead.graphs.journey import Journey
 from fairlead.graphs.nodes import Node, Outcome, hop_node, view_of
@@ -30,8 +30,12 @@ def answer_node(parts: Parts) -> Node:
         if isinstance(decision, Stop):
             return {"draft": Draft(text=decision.why, status="abstained")}
         view = await view_of(parts, state, journey, principal)
-        if view.budget.tokens <= 0:  # a draft was sent back, and no model may write another
-            return {"draft": Draft(text="", status="abstained")}
+        if view.budget.tokens <= 0:  # planning took them, or a draft that was sent back
+            limit = progress.limit or f"{parts.settings.budgets.tokens} tokens"
+            return {
+                "draft": Draft(text="", status="abstained"),
+                "progress": replace(progress, limit=limit),
+            }
         try:
             async with asyncio.timeout(journey.seconds_left):
                 with parts.tracing.attach(journey.hop or journey.root):
@@ -42,6 +46,9 @@ def answer_node(parts: Parts) -> Node:
                 "draft": Draft(text="", status="abstained"),
                 "progress": replace(progress, limit=limit),
             }
+        if draft.prompt:
+            progress = replace(progress, prompts={**progress.prompts, "answerer": draft.prompt})
+            (journey.hop or journey.root).set({names.PROMPT_VERSION: draft.prompt})
         return {"draft": draft, "progress": replace(progress, usage=progress.usage + draft.usage)}
 
     return hop_node(parts, "answer", answer)
@@ -66,7 +73,10 @@ def verify_node(parts: Parts) -> Node:
                 span.set({names.GUARD_ACTION: action, names.GUARD_REASON: wrong})
         if wrong and not progress.note and not progress.limit:
             hop = journey.end_hop(decision, f"draft sent back: {wrong}")
-            sent_back = replace(progress, hops=(*progress.hops, hop), note=wrong)
+            step = Step(decision=decision, detail=hop.detail)
+            sent_back = replace(
+                progress, hops=(*progress.hops, hop), steps=(*progress.steps, step), note=wrong
+            )
             return Command(update={"draft": None, "progress": sent_back}, goto="plan")
         if wrong:
             draft = Draft(text=NO_ANSWER, status="abstained", route=draft.route)
@@ -127,6 +137,7 @@ def _closed(
         usage=progress.usage,
         warnings=tuple(dict.fromkeys((*progress.warnings, *draft.warnings))),
         missing=progress.away,
+        prompts=progress.prompts,
         run_id=run.run_id,
         thread_id=run.thread_id,
         trace_id=journey.root.trace_id,

@@ -92,7 +92,7 @@ def test_a_prompt_holds_rules_turns_and_numbered_sources(passage: Make, result: 
         '<source number="1" name="docs/1.md" title="Returns \'EU\' &lt;b>" date="2026-02-01">'
         in asked
     )
-    assert '<source number="2" name="clock">\n12:00\n</source>' in asked
+    assert '<source number="2" name="clock">\n12:00 [2]\n</source>' in asked
     assert "(no sources were found)" in write_prompt("x", [], [])[-1].content
 
 
