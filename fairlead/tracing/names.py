@@ -101,8 +101,8 @@ CONTENT = frozenset(
     }
 )
 """What people and tools said: never recorded unless content capture is on."""
-REASONS = frozenset({DECISION_REASON, GUARD_REASON})
-"""Why something was done, in words: whatever stands in quotes there is content too."""
+REASONS = frozenset({DECISION_REASON, GUARD_REASON, HOP_DETAIL})
+"""Why something was done and how it went: whatever stands in quotes there is content too."""
 ATTRIBUTES = frozenset(
     value
     for name, value in list(globals().items())
