@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from fairlead.agents import Entailment
 from fairlead.graphs.journey import Journeys
 from fairlead.protocols import Answerer, Planner, Searcher, ToolCatalog
 from fairlead.schema import Principal
@@ -19,6 +20,8 @@ class Parts:
     tools: ToolCatalog
     tracing: Tracing
     settings: Settings = field(default_factory=Settings)
+    entailment: Entailment | None = None
+    """Judges whether a model's sentences follow from what they cite; None leaves it to words."""
     principal: Principal | None = None
     """For runs whose config names none; None refuses them."""
     agent: str = "fairlead"

@@ -43,6 +43,8 @@ ROUTE_FALL = "fairlead.route.fall"
 """Why the model before it did not answer."""
 ATTEMPT = "fairlead.attempt"
 """Which try this is, from 1."""
+PROMPT_VERSION = "fairlead.prompt.version"
+"""The first 12 hexadecimal digits of the SHA-256 of the prompt's own text."""
 CHECKPOINT_ID = "fairlead.checkpoint.id"
 RETRIEVAL_PASSAGES = "fairlead.retrieval.passages"
 """One string per passage: id, score, source, hash; never text."""
@@ -110,7 +112,7 @@ CONTENT = frozenset(
     }
 )
 """What people and tools said: never recorded unless content capture is on."""
-REASONS = frozenset({DECISION_REASON, GUARD_REASON, ROUTE_FALL, ROUTE_REASON})
+REASONS = frozenset({DECISION_REASON, GUARD_REASON, HOP_DETAIL, ROUTE_FALL, ROUTE_REASON})
 """Why something was done, in words: whatever stands in quotes there is content too."""
 ATTRIBUTES = frozenset(
     value
