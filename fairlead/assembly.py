@@ -10,6 +10,7 @@ from fairlead.agents import (
     ExtractiveAnswerer,
     FallbackAnswerer,
     ModelAnswerer,
+    ModelPlanner,
 )
 from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
@@ -66,7 +67,7 @@ async def assembled(
             open_models(settings, model=model, tracing=tracing)
         )
         parts = Parts(
-            planner=planner or EmbeddedPlanner(embedder),
+            planner=planner or _planner(settings, models, embedder),
             answerer=_answerer(settings, models, embedder),
             searcher=library,
             tools=toolbox,
@@ -87,6 +88,19 @@ async def assembled(
 def _warm(embedder: Embedder | None) -> None:
     if embedder is not None:
         embedder.embed(["ready"])
+
+
+def _planner(settings: Settings, models: Models, embedder: Embedder | None) -> Planner:
+    """The models of the planner's route, with the embedded planner behind them; else that alone."""
+    embedded = EmbeddedPlanner(embedder)
+    model = models.route("planner")
+    if model is None:
+        return embedded
+    route = settings.routes["planner"]
+    fields = {name: given.fields for name, given in settings.collections.items()}
+    return ModelPlanner(
+        model, fallback=embedded, mode=route.mode, prompt=route.prompt, fields=fields
+    )
 
 
 def _answerer(settings: Settings, models: Models, embedder: Embedder | None) -> Answerer:

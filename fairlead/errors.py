@@ -72,13 +72,17 @@ class Unavailable(FairleadError):
 
 
 class BadReply(Unavailable):
-    """A model's answer that cannot be used; `arrived` is the text that came."""
+    """A model's answer that cannot be used; `arrived` is the text that came, `usage` what it cost
+    (a `Usage`) where that is known."""
 
     code = "bad_reply"
 
-    def __init__(self, message: str, *, hint: str = "", arrived: str = "") -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", arrived: str = "", usage: object = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.arrived = arrived
+        self.usage = usage
 
 
 class BadForm(BadReply):

@@ -109,6 +109,10 @@ class RouteSettings(Section):
     """Models in order, `embedded` at last; without, an adapter's model and then `embedded`."""
     tiers: tuple[Tier, ...] = ()
     """The first that fits is taken before the route's own model."""
+    mode: Literal["structured", "tools"] = "structured"
+    """Of the planner: JSON by a schema, or function calls."""
+    prompt: Path | None = None
+    """File that takes the place of the prompt that comes along."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
 

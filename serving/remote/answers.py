@@ -241,6 +241,7 @@ def hold(completion: Completion, request: Request) -> None:
                 f"model {completion.model!r} did not keep to the {form} asked for: {wrong}",
                 hint="Ask again, give it more max_tokens, or use a server that holds it to one.",
                 arrived=completion.text[:_SHOWN],
+                usage=completion.usage,
             )
     known = {spec.name: spec.parameters for spec in request.tools}
     for call in completion.tool_calls:
@@ -253,6 +254,7 @@ def hold(completion: Completion, request: Request) -> None:
                 f"model {completion.model!r} called {call.tool!r} wrongly: {wrong}",
                 hint="Ask again, or use a model that is better at tools.",
                 arrived=orjson.dumps(dict(call.arguments)).decode()[:_SHOWN],
+                usage=completion.usage,
             )
 
 

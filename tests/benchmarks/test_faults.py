@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import faults
+from tests.serving.remote.protocol import reply
 
 QUICK = [
     "connection reset",
@@ -27,8 +28,6 @@ async def test_runs_end_well(name: str) -> None:
 
 async def test_what_is_wrong_is_found() -> None:
     """A fault said to pass by itself that does not."""
-    lasting = faults.Fault(
-        name="lasting", make=faults._plain(faults.protocol.reply(404, {})), passing=True
-    )
+    lasting = faults.Fault(name="lasting", make=faults._plain(reply(404, {})), passing=True)
     outcome = await faults.measured(lasting, runs=3, seed=7)
     assert any("would have helped" in said for said in outcome.wrong)
