@@ -119,7 +119,7 @@ async def test_tools_both_ways(server: ChatServer) -> None:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        ({"name": "weather", "arguments": '{"city": 5}'}, "city: 5 is not of type 'string'"),
+        ({"name": "weather", "arguments": '{"city": 5}'}, 'city: 5 is not of type "string"'),
         ({"name": "weather", "arguments": '{"city":'}, "arguments that are not JSON"),
         ({"name": "weather", "arguments": "[1]"}, "arguments that are no JSON object"),
         ({"name": "launch", "arguments": "{}"}, "no tool it was given"),
