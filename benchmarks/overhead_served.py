@@ -85,8 +85,9 @@ async def ours(url: str, folder: Path) -> AsyncIterator[Run]:
     @tool(effect="read")
     async def shipping(country: str) -> str:
         """Says what shipping to a country costs."""
-        return PASSAGE
+        return f"{PASSAGE} Read {next(number)} times."
 
+    number = iter(range(10**9))  # no two results are alike: what is kept of one helps no other
     served = {"provider": "vllm", "name": "base"}
     values = {
         "storage": {"path": str(folder)},
@@ -121,8 +122,9 @@ async def peer(url: str, folder: Path) -> AsyncIterator[Run]:
     @tool
     async def shipping(country: str) -> str:
         """Says what shipping to a country costs."""
-        return PASSAGE
+        return f"{PASSAGE} Read {next(number)} times."
 
+    number = iter(range(10**9))
     model = ChatOpenAI(model="base", base_url=f"{url}/peer/v1", api_key="none")
     tools = [find_order, shipping]
     bare: Any = create_agent(model, tools, system_prompt=RULES)
