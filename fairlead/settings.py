@@ -23,6 +23,7 @@ from fairlead.sections import (
     Budgets,
     Collection,
     Guard,
+    LaunchSettings,
     ModelSettings,
     Policy,
     Retrieval,
@@ -46,6 +47,7 @@ class Settings(Section):
     storage: Storage = Storage()
     model: ModelSettings = ModelSettings()
     models: Mapping[Name, ServedModel] = Field(default_factory=dict)
+    launch: LaunchSettings = LaunchSettings()
     retrieval: Retrieval = Retrieval()
     collections: Mapping[Name, Collection] = Field(default_factory=dict)
     weaviate: Weaviate = Weaviate()
