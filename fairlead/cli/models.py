@@ -1,5 +1,6 @@
 """`fairlead models`: vLLM installed and served, and how the configured model servers are."""
 
+import os
 import shlex
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from fairlead.cli.model_server import SCHEMA, VariantName, serve_model, variant_named
 from fairlead.cli.options import AsJson, settings
-from fairlead.cli.output import document, show, table
+from fairlead.cli.output import document, show, table, warn
 
 if TYPE_CHECKING:
     from fairlead.serving.launch import Plan
@@ -93,13 +94,14 @@ def _show_plan(planned: "Plan", *, as_json: bool) -> None:
 
 def _servers(given: "Settings") -> "list[Server]":
     """The answering model first, then the servers under [models]."""
-    import os
-
     from fairlead.serving.launch.survey import Server
 
     found = [Server(name="base", provider=given.model.provider)]
     for name, model in given.models.items():
-        key = os.environ.get(model.api_key.env, "") if model.api_key else ""
+        variable = model.api_key.env if model.api_key else ""
+        key = os.environ.get(variable, "").strip()
+        if variable and not key:
+            warn(f"{variable} is not set, where models.{name}.api_key looks")
         found.append(
             Server(name=name, provider=model.provider, url=model.url, model=model.name, key=key)
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import orjson
 _SECONDS: Final = 5.0
 _MOST: Final = 4 << 20
 """Bytes that are read of one answer."""
-_SAMPLE: Final = re.compile(r"^(vllm:\w+)(?:\{[^}]*\})? (\S+)$", re.M)
+_SAMPLE: Final = re.compile(r"^(vllm:\w+)(?:\{.*\})? (\S+)$", re.M)
 _GAUGES: Final = {
     "running": "vllm:num_requests_running",
     "waiting": "vllm:num_requests_waiting",
@@ -97,7 +98,7 @@ async def _asked(session: aiohttp.ClientSession, server: Server) -> Report:
         return Report(**known, status="down", error=f"{url}/models answered {status}")
     try:
         served, adapters = _models(listed)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return Report(**known, status="down", error=f"{url}/models did not answer with a list")
     error = ""
     if server.model and server.model not in (*served, *(each.name for each in adapters)):
@@ -159,7 +160,7 @@ def _gauges(text: str) -> dict[str, float]:
             if metric == wanted:
                 with contextlib.suppress(ValueError):
                     found[name] = found.get(name, 0.0) + float(value)
-    return found
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _said(error: Exception) -> str:
