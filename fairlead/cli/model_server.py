@@ -150,9 +150,10 @@ def serve_model(
 
 def variant_named(name: str) -> "Variant":
     """Raises `InputError` for a name that is none."""
-    if name not in ("auto", "cpu", "cuda"):
+    variants: dict[str, Variant] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
+    if name not in variants:
         raise InputError(f"there is no variant {name!r}", hint="Take auto, cpu or cuda.")
-    return name
+    return variants[name]
 
 
 def _launcher(

@@ -24,6 +24,7 @@ FLOOR: Final = (0, 30)
 (vllm-project/vllm issue 47724)."""
 _NVIDIA: Final = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
 _ASKING_SECONDS: Final = 60.0
+_ELSEWHERE: Final = "Serve it on another machine, and name its address in [models.NAME]."
 _ASK: Final = """
 import importlib.metadata as packages, json
 found = {}
@@ -70,7 +71,7 @@ RECIPES: Final = {
             *_dropped("torchaudio", "torchvision", "torchcodec"),
             *_dropped("triton", "nvidia-cusolver", "nvidia-nvtx", "cuda-bindings"),
         ),
-        gigabytes=5.3,
+        gigabytes=5.6,
     ),
     "cuda": Recipe(
         variant="cuda", version="0.33.0", requirements=("vllm==0.33.0",), gigabytes=12.0
@@ -93,7 +94,7 @@ def cache() -> Path:
     else `~/.cache/fairlead`."""
     if chosen := os.environ.get("FAIRLEAD_CACHE"):
         return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fairlead"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "fairlead"
 
 
 def recipe(variant: Variant = "auto") -> Recipe:
@@ -164,8 +165,13 @@ def examine(python: Path) -> Vllm:
 def chosen(python: Path | None = None, variant: Variant = "auto") -> Vllm:
     """The environment to start from: `python`'s, else one that was installed.
 
-    Raises `SettingsError` where there is none; nothing is installed unasked.
+    Raises `SettingsError` where there is none (nothing is installed unasked), and on systems where
+    an engine could not be kept from outliving us.
     """
+    if sys.platform != "linux":
+        raise SettingsError(
+            f"models are served on Linux only, not {sys.platform!r}", hint=_ELSEWHERE
+        )
     found = python.expanduser() if python else find(variant)
     if found is None:
         what = "" if variant == "auto" else f" for {variant!r}"
@@ -178,12 +184,16 @@ def chosen(python: Path | None = None, variant: Variant = "auto") -> Vllm:
 
 def supported() -> None:
     """Raises `SettingsError` where vLLM has no packages: other systems, other Pythons."""
-    hint = "Install vLLM yourself where it runs and name its Python with --python."
     if sys.platform != "linux":
-        raise SettingsError(f"vLLM has packages for Linux only, not {sys.platform!r}", hint=hint)
+        raise SettingsError(
+            f"vLLM has packages for Linux only, not {sys.platform!r}", hint=_ELSEWHERE
+        )
     if not (3, 11) <= sys.version_info[:2] < (3, 15):
         running = ".".join(map(str, sys.version_info[:2]))
-        raise SettingsError(f"vLLM needs Python 3.11 to 3.14, and this is {running}", hint=hint)
+        raise SettingsError(
+            f"vLLM needs Python 3.11 to 3.14, and this is {running}",
+            hint="Install vLLM with another Python yourself, and name that with --python.",
+        )
 
 
 def _has_nvidia() -> bool:

@@ -107,7 +107,7 @@ class Front:
         path = request.raw_path.partition("?")[0]
         access = PATHS.get((request.method, path))
         if access is None or (access is _Access.CONTROL and not self._doors.control_key):
-            return problem(404, "not_found", f"there is no {request.method} {path[:200]}")
+            return problem(404, "not_found", f"there is no {request.method} {path[:200]!a}")
         if refused := self._refusal(request, access):
             return refused
         if request.headers.get(CONTENT_ENCODING, "identity").lower() != "identity":
@@ -148,7 +148,9 @@ def _is_local(request: web.Request) -> bool:
     """Whether it may come without a key: not by a web page, also not one whose name was made to
     lead here. A browser sends either another site's Origin or that site's Host."""
     named = re.fullmatch(r"(?:\[([\da-fA-F:]+)\]|([^:]+))(?::\d+)?", request.headers.get(HOST, ""))
-    return bool(named) and is_loopback(named[1] or named[2]) and ORIGIN not in request.headers
+    if named is None or ORIGIN in request.headers:
+        return False
+    return is_loopback(named[1] or named[2])
 
 
 def _bearer(request: web.Request) -> str:

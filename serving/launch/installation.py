@@ -74,7 +74,7 @@ def plan(variant: Variant = "auto") -> Plan:
         )
     # Without bytecode each of the server's processes compiles 25 s of sources at every start where
     # Python may not write it, and uv writes none unless told to.
-    fetch = (uv, "pip", "install", "--python", python, "--compile-bytecode")
+    fetch: tuple[str, ...] = (uv, "pip", "install", "--python", python, "--compile-bytecode")
     if wanted.overrides:
         fetch += ("--override", str(place / "overrides.txt"))
     fetch += ("--requirement", str(place / "requirements.txt"))

@@ -60,6 +60,7 @@ class Patience:
     restarts: int = 5
     """So many within `window_seconds`; one more death is the end."""
     window_seconds: float = 600.0
+    """After it a death is forgotten, once the engine answers again."""
     first_pause: float = 1.0
     """Doubled with each restart in the window, up to `longest_pause`."""
     longest_pause: float = 30.0
@@ -90,8 +91,13 @@ class Engine:
                 stderr=written,
                 start_new_session=True,  # Ctrl-C is for us
             )
-        assert keeper.stdout
-        if not (pid := (await keeper.stdout.readline()).strip()):
+        assert keeper.stdout and keeper.stdin
+        try:
+            pid = (await keeper.stdout.readline()).strip()
+        except BaseException:
+            keeper.stdin.close()
+            raise
+        if not pid:
             await keeper.wait()
             raise Unavailable(
                 f"{launch.command[0]!r} could not be started", hint=f"The log says why: {log}"

@@ -18,7 +18,8 @@ from fairlead.serving.launch.supervisor import Supervisor
 
 _CLOSING_SECONDS: Final = 5.0
 """What answers in flight have when the engine is gone: their connections are only to be closed."""
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGHUP")
+"""By name, as not every system has them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +92,13 @@ def _told(supervisor: Supervisor, say: Callable[[str], None]) -> Iterator[list[i
         came.append(number)
         supervisor.stop()
 
-    for number in _SIGNALS:
+    signals = [getattr(signal, name) for name in _SIGNALS]
+    for number in signals:
         loop.add_signal_handler(number, stop, number)
     try:
         yield came
     finally:
-        for number in _SIGNALS:
+        for number in signals:
             loop.remove_signal_handler(number)
 
 

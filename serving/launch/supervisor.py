@@ -66,6 +66,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return "stopped"
             self.target, self._answered = engine.target, True
+            self._forget_old_deaths()
             ready(engine.target)
             return f"the engine ended with status {await _unless(self._stopping, engine.ended())}"
         finally:
@@ -77,10 +78,8 @@ class Supervisor:
 
     async def _pause(self, died: str) -> None:
         """Waits before the next start. Raises `Unavailable` when there were too many."""
-        now, limits = time.monotonic(), self._patience
-        self._deaths.append(now)
-        while now - self._deaths[0] > limits.window_seconds:
-            self._deaths.popleft()
+        limits = self._patience
+        self._deaths.append(time.monotonic())
         if len(self._deaths) > limits.restarts:
             raise Unavailable(
                 f"the engine died {len(self._deaths)} times within "
@@ -91,6 +90,11 @@ class Supervisor:
         self._say(f"{died.splitlines()[0]}; it is started again in {pause:g} s")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause)
+
+    def _forget_old_deaths(self) -> None:
+        """Only once it answers again: one that never does is given up however long it takes."""
+        while self._deaths and time.monotonic() - self._deaths[0] > self._patience.window_seconds:
+            self._deaths.popleft()
 
 
 async def _unless(event: asyncio.Event, awaited: Coroutine[Any, Any, T]) -> T | None:

@@ -100,17 +100,15 @@ async def _asked(session: aiohttp.ClientSession, server: Server) -> Report:
         served, adapters = _models(listed)
     except (ValueError, TypeError, KeyError, AttributeError):
         return Report(**known, status="down", error=f"{url}/models did not answer with a list")
-    error = ""
-    if server.model and server.model not in (*served, *(each.name for each in adapters)):
-        error = f"it does not serve {server.model!r}"
+    wanted, names = server.model, (*served, *(each.name for each in adapters))
+    known |= await _metrics(session, root, server.key)
     return Report(
         **known,
         status="up",
-        error=error,
+        error=f"it does not serve {wanted!r}" if wanted and wanted not in names else "",
         served=served,
         adapters=adapters,
         healthy=await _health(session, root, server.key),
-        **await _metrics(session, root, server.key),
     )
 
 

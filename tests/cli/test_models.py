@@ -54,7 +54,7 @@ def test_what_would_be_installed(
 ) -> None:
     monkeypatch.setenv("FAIRLEAD_CACHE", str(tmp_path / "cache"))
     shown = run("models", "install", "--variant", variant, "--dry-run")
-    recipe = RECIPES[variant]  # type: ignore[index]
+    recipe = RECIPES[variant]
     assert shown.exit_code == 0 and f"about {recipe.gigabytes:g} GB" in shown.stdout
     plan = json.loads(run("models", "install", "--variant", variant, "--dry-run", "--json").stdout)[
         "plan"

@@ -135,6 +135,17 @@ async def test_whatever_is_not_listed_does_not_exist(
     assert method == "HEAD" or json.loads(said.partition("\r\n\r\n")[2])["error"]["code"]
 
 
+@pytest.mark.parametrize(
+    "line", ["GET /v1/m\xf6dels HTTP/1.1", "GET /v1/models HTTP/9", "\x16\x03"]
+)
+async def test_what_is_no_request_gets_nowhere(
+    answering: Answering, serve_front: ServeFront, line: str
+) -> None:
+    served = await serve_front(answering[0])
+    status, _ = await served.raw(f"{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert status == 400
+
+
 async def test_headers_are_chosen_both_ways(answering: Answering, serve_front: ServeFront) -> None:
     served = await serve_front(answering[0], KEYED)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -264,10 +275,11 @@ def test_other_machines_need_a_key(host: str, own: bool) -> None:
 
 @pytest.mark.parametrize("key", ["two\nlines", "blank ", "schlüssel", "\x00"])
 def test_keys_that_no_header_can_carry_are_refused(key: str) -> None:
-    for doors in ({"key": key}, {"control_key": key}):
-        with pytest.raises(SettingsError, match="characters that no key has") as refused:
-            Doors(**doors)
-        assert key not in refused.value.message
+    with pytest.raises(SettingsError, match="the key holds characters that no key has") as refused:
+        Doors(key=key)
+    assert key not in refused.value.message
+    with pytest.raises(SettingsError, match="the control key holds characters that no key has"):
+        Doors(control_key=key)
 
 
 def test_one_key_for_both_is_refused() -> None:

@@ -25,6 +25,9 @@ class Run:
         self.supervisor = Supervisor(fake.launch, fake.log, say=self.said.append, patience=patience)
         self.task = asyncio.create_task(self.supervisor.run(self.answered.append))
 
+    def target(self) -> Target | None:
+        return self.supervisor.target
+
     async def ready(self, times: int) -> Target:
         await until(lambda: len(self.answered) >= times or self.task.done())
         return self.answered[times - 1]
@@ -43,11 +46,11 @@ async def running(fake: Fake, patience: Patience = QUICK) -> AsyncIterator[Run]:
 
 async def test_it_runs_until_stopped(fake: Fake) -> None:
     async with running(fake) as run:
-        assert run.supervisor.target is None
-        assert await run.ready(1) == run.supervisor.target
+        assert run.target() is None
+        assert await run.ready(1) == run.target()
         run.supervisor.stop()
         await run.task
-        assert run.supervisor.target is None and fake.events("ended") == [True] and not run.said
+        assert run.target() is None and fake.events("ended") == [True] and not run.said
 
 
 async def test_one_that_dies_comes_back_as_another(fake: Fake) -> None:
@@ -86,6 +89,15 @@ async def test_one_that_does_not_come_back_counts_as_dead(fake: Fake) -> None:
         with pytest.raises(Unavailable, match="ValueError: out of memory"):
             await run.task
         assert len(run.said) == 2 and "before it was ready" in run.said[1]
+
+
+async def test_one_that_never_answers_again_is_given_up_however_long_it_takes(fake: Fake) -> None:
+    async with running(fake, replace(QUICK, restarts=1, window_seconds=0.0)) as run:
+        first = await run.ready(1)
+        fake.variables["FAKE_FAILURE"] = "out of memory"
+        os.kill(first.pid, signal.SIGKILL)
+        with pytest.raises(Unavailable, match="died 2 times"):
+            await run.task
 
 
 async def test_the_first_start_is_not_tried_again(fake: Fake) -> None:
