@@ -230,7 +230,8 @@ def _serve(
 
 
 def _show_command(launch: "Launch", *, as_json: bool) -> None:
-    ours = {name: value for name, value in launch.variables.items() if name not in os.environ}
+    added = set(launch.variables.items()) - set(os.environ.items())
+    ours = {name: value for name, value in sorted(added) if name != "VLLM_API_KEY"}
     if as_json:
         document(SCHEMA, plan={"commands": [launch.command], "variables": ours})
         return

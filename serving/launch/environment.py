@@ -74,7 +74,7 @@ RECIPES: Final = {
         gigabytes=5.6,
     ),
     "cuda": Recipe(
-        variant="cuda", version="0.33.0", requirements=("vllm==0.33.0",), gigabytes=12.0
+        variant="cuda", version="0.33.0", requirements=("vllm==0.33.0",), gigabytes=10.1
     ),
 }
 

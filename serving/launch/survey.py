@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import math
+import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,13 +62,13 @@ class Report:
     """Of listing its models."""
     served: tuple[str, ...] = ()
     adapters: tuple[LoadedAdapter, ...] = ()
-    running: float | None = None
-    waiting: float | None = None
+    running: int | None = None
+    waiting: int | None = None
     kv_usage: float | None = None
     """Share of the key-value cache in use, 0 to 1."""
-    prefix_queries: float | None = None
+    prefix_queries: int | None = None
     """Tokens looked up in the prefix cache since the server's start."""
-    prefix_hits: float | None = None
+    prefix_hits: int | None = None
     """Tokens found there."""
 
 
@@ -142,7 +143,7 @@ async def _health(session: aiohttp.ClientSession, root: str, key: str) -> bool |
     return None if status in (401, 403, 404, 405) else status == 200
 
 
-async def _metrics(session: aiohttp.ClientSession, root: str, key: str) -> dict[str, float]:
+async def _metrics(session: aiohttp.ClientSession, root: str, key: str) -> Mapping[str, float]:
     """vLLM's gauges and counters, summed over its engines; nothing of other servers."""
     with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
         status, text = await _get(session, f"{root}/metrics", key)
@@ -151,14 +152,18 @@ async def _metrics(session: aiohttp.ClientSession, root: str, key: str) -> dict[
     return {}
 
 
-def _gauges(text: str) -> dict[str, float]:
+def _gauges(text: str) -> Mapping[str, float]:
     found: dict[str, float] = {}
     for metric, value in _SAMPLE.findall(text):
         for name, wanted in _GAUGES.items():
             if metric == wanted:
                 with contextlib.suppress(ValueError):
                     found[name] = found.get(name, 0.0) + float(value)
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    return {
+        name: value if name == "kv_usage" else int(value)
+        for name, value in found.items()
+        if math.isfinite(value)
+    }
 
 
 def _said(error: Exception) -> str:
@@ -166,5 +171,6 @@ def _said(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection: {error.os_error.strerror or type(error.os_error).__name__}"
+        number = error.os_error.errno
+        return f"no connection: {os.strerror(number) if number else error.os_error}"
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -165,7 +165,7 @@ async def test_models_ls_sees_it(vllm: Vllm) -> None:
     assert (report.status, report.healthy, report.error) == ("up", True, "")
     assert report.served == ("base",)
     assert report.adapters == tuple(LoadedAdapter(name=name, base="base") for name in vllm.adapters)
-    assert (report.running, report.waiting, report.kv_usage) == (0.0, 0.0, 0.0)
+    assert (report.running, report.waiting, report.kv_usage) == (0, 0, 0.0)
     assert report.prefix_queries and report.prefix_hits is not None
 
 

@@ -82,10 +82,10 @@ async def test_all_that_vllm_says(start: Start) -> None:
         latency_ms=report.latency_ms,
         served=("base", "also"),
         adapters=(LoadedAdapter(name="support@3", base="base"),),
-        running=3.0,
-        waiting=4.0,
+        running=3,
+        waiting=4,
         kv_usage=0.25,
-        prefix_queries=1200.0,
+        prefix_queries=1200,
     )
 
 
@@ -132,7 +132,8 @@ async def test_those_that_are_down_are_rows(start: Start, unused_tcp_port: int) 
     reports = await survey(servers, seconds=0.3)
     assert {each.status for each in reports} == {"down"}
     said = [each.error for each in reports]
-    assert "no connection" in said[0] and said[1].endswith("/v1/models answered 401")
+    assert said[0] == "no connection: Connection refused"
+    assert said[1].endswith("/v1/models answered 401")
     assert said[2].endswith("did not answer with a list") and said[3] == said[2].replace(
         servers[2].url, servers[3].url
     )
