@@ -64,8 +64,13 @@ def keep(command: Sequence[str]) -> int:
 
 
 def _ended(pid: int) -> bool:
-    """Whether it has ended; it stays a zombie, so that nobody else gets its number."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    """Whether it has ended; it stays a zombie, so that nobody else gets its number. Others that
+    have ended, which came to us as orphans, are forgotten."""
+    while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if found.si_pid == pid:
+            return True
+        os.waitpid(found.si_pid, 0)
+    return False
 
 
 def _clear(pid: int) -> int:

@@ -110,6 +110,22 @@ async def test_one_that_takes_too_long_is_given_up(fake: Fake) -> None:
     assert not alive(fake.pids())
 
 
+async def test_orphans_that_end_are_no_zombies_and_no_end(fake: Fake) -> None:
+    """The engine's helper starts one that outlives it, and ends; the keeper gets it, then waits."""
+    script = "sh -c '(sleep 0.2; echo orphan gone) &'; exec sleep 600"
+
+    def shell(port: int, key: str) -> Launch:
+        variables = {"PATH": os.environ["PATH"]}
+        return Launch(command=("/bin/sh", "-c", script), variables=variables)
+
+    engine = await Engine.start(shell, fake.log, QUICK)
+    await until(lambda: "orphan gone" in tail(fake.log))
+    children = Path(f"/proc/{engine._keeper.pid}/task/{engine._keeper.pid}/children")
+    await until(lambda: children.read_text().split() == [str(engine.target.pid)])
+    await engine.kill()
+    assert await engine.ended() == 128 + signal.SIGKILL
+
+
 async def test_a_command_that_is_not_there(fake: Fake) -> None:
     def nothing(port: int, key: str) -> Launch:
         return Launch(command=("/nowhere/python",), variables={})
