@@ -117,6 +117,13 @@ class RouteSettings(Section):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
 
 
+class LaunchSettings(Section):
+    """How `fairlead models serve` starts an engine."""
+
+    python: Path | None = None
+    """The Python of a vLLM of your own; without, the one that `fairlead models install` made."""
+
+
 class Embedding(Section):
     """What an embedder other than the default one is told."""
 

@@ -23,6 +23,7 @@ from fairlead.sections import (
     Budgets,
     Collection,
     Guard,
+    LaunchSettings,
     ModelSettings,
     Policy,
     Retrieval,
@@ -50,6 +51,7 @@ class Settings(Section):
     routes: Mapping[Literal["planner", "answer", "verify"], RouteSettings] = Field(
         default_factory=dict
     )
+    launch: LaunchSettings = LaunchSettings()
     retrieval: Retrieval = Retrieval()
     collections: Mapping[Name, Collection] = Field(default_factory=dict)
     weaviate: Weaviate = Weaviate()

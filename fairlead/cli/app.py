@@ -15,6 +15,7 @@ from fairlead.cli import (
     index,
     init,
     knowledge,
+    models,
     quarantine,
     tool,
     traces,
@@ -28,7 +29,7 @@ SECTIONS = {
     "Ask": ("ask", "chat", "search"),
     "Feed": ("ingest", "index", "quarantine"),
     "Look inside": ("trace", "tools"),
-    "Set up": ("init", "config", "doctor", "version"),
+    "Set up": ("init", "config", "models", "doctor", "version"),
 }
 """The commands as the help page groups them."""
 
@@ -102,5 +103,6 @@ app.add_typer(tool.tools, name="tools")
 app.add_typer(traces.trace, name="trace")
 app.command("init")(init.init)
 app.add_typer(config.config, name="config")
+app.add_typer(models.models, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)
