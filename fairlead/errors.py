@@ -6,7 +6,8 @@
     │   └── ThreadBusy   "thread_busy"  exit 2   this thread already has a run in progress
     ├── SettingsError    "settings"     exit 3   settings file, environment, storage folder, schemas
     ├── Refused          "refused"      exit 4   policy, guard or authentication said no
-    └── Unavailable      "unavailable"  exit 5   a dependency is down, locked or full; may pass
+    ├── Unavailable      "unavailable"  exit 5   a dependency is down, locked or full; may pass
+    └── CheckFailed      "check_failed" exit 6   a gate is not met; what is stored was changed
 
 Each carries a `message` (what is wrong, names quoted) and a `hint` (what to do next).
 """
@@ -67,3 +68,10 @@ class Unavailable(FairleadError):
     code = "unavailable"
     exit_code = 5
     transient = True
+
+
+class CheckFailed(FairleadError):
+    """A gate is not met, or something stored is no longer what it was."""
+
+    code = "check_failed"
+    exit_code = 6

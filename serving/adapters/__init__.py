@@ -1,0 +1,1 @@
+"""LoRA adapters: admission, registry, rollout, canary, automatic rollback, reconciliation."""
