@@ -20,6 +20,8 @@ class Storage(Section):
 
     path: Path = Path(".fairlead")
     """Relative to the settings file's folder, else to the current one."""
+    url: Annotated[str, Field(pattern=r"^postgres(ql)?://\S+$")] | None = None
+    """A PostgreSQL database for the registry of adapters; a password is better in PGPASSWORD."""
 
 
 class ModelSettings(Section):
