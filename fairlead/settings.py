@@ -26,6 +26,7 @@ from fairlead.sections import (
     ModelSettings,
     Policy,
     Retrieval,
+    Rollout,
     Section,
     ServedModel,
     Storage,
@@ -53,6 +54,7 @@ class Settings(Section):
     tools: Tools = Tools()
     policy: Policy = Policy()
     budgets: Budgets = Budgets()
+    rollout: Rollout = Rollout()
     telemetry: Telemetry = Telemetry()
 
     model_config = ConfigDict(

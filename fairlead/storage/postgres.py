@@ -38,11 +38,13 @@ class PostgresDatabase:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         with self._using() as connection:
-            return connection.execute(translated(sql), tuple(parameters)).fetchall()
+            found: list[Row] = connection.execute(translated(sql), tuple(parameters)).fetchall()
+            return found
 
     def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
         with self._using() as connection:
-            return connection.execute(translated(sql), tuple(parameters)).rowcount
+            changed: int = connection.execute(translated(sql), tuple(parameters)).rowcount
+            return changed
 
     def change_many(self, sql: str, parameters: Sequence[Sequence[object]]) -> None:
         with self.transaction(), self._using() as connection, connection.cursor() as cursor:
