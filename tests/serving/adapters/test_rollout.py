@@ -170,10 +170,13 @@ class Stages(RuleBasedStateMachine):
 
     @initialize(target=versions)
     def begin(self) -> int:
-        return self.added()
+        return self._add()
 
     @rule(target=versions)
     def added(self) -> int:
+        return self._add()
+
+    def _add(self) -> int:
         seed = len(self.stages)
         made = write_adapter(self.folder / f"made{seed}", weights(seed=seed, layers=1, rank=1), r=1)
         card, _ = add(self.registry, NONE, made, name="x", base=TINY, by="ada")
@@ -255,5 +258,5 @@ class Stages(RuleBasedStateMachine):
         self.events = len(history)
 
 
-Stages.TestCase.settings = hypothesis_settings(max_examples=25, stateful_step_count=25)
+Stages.TestCase.settings = hypothesis_settings(max_examples=15, stateful_step_count=25)
 test_any_order_of_commands = Stages.TestCase
