@@ -302,8 +302,8 @@ class Rollout(Section):
     """Scores that a version must have, at least so high, before it is stable."""
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """Probability that a canary is sent back which is no worse than the guards tolerate."""
-    min_requests: Annotated[int, Field(ge=1)] = 20
-    """Answers of a canary before which none is sent back."""
+    min_conversations: Annotated[int, Field(ge=1)] = 20
+    """Conversations of a canary before which it is not sent back."""
     steps: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = (1, 5, 10, 25, 50)
     """Shares in percent that `adapters canary` goes through where none is named."""
     pin_hours: Annotated[float, Field(gt=0)] = 24.0

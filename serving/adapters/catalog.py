@@ -12,7 +12,7 @@ from fairlead.storage.database import Row
 
 COLUMNS: Final = (
     "name, version, digest, base, base_digest, rank, targets, data_digest, card, flags, size,"
-    " stage, share, stood, condemned, marked, added_by, added_at, changed_at, removed_at"
+    " stage, share, stood, condemned, marked, trial, added_by, added_at, changed_at, removed_at"
 )
 
 

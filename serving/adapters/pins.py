@@ -6,7 +6,7 @@ seconds: writing it at every turn would cost a transaction each.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fairlead.storage import Database
@@ -37,6 +37,8 @@ class Pin:
 
     version: int
     used: float
+    trial: int = 0
+    """The trial of a canary that it drew lots in, whichever it drew; 0 for none."""
 
 
 class Pins:
@@ -56,12 +58,15 @@ class Pins:
     def find(self, thread: Thread) -> Pin | None:
         """The thread's pin, even one that is no longer live."""
         rows = self._database.rows(
-            "SELECT version, used FROM adapter_pins WHERE tenant = ? AND name = ? AND thread = ?",
+            "SELECT version, used, trial FROM adapter_pins"
+            " WHERE tenant = ? AND name = ? AND thread = ?",
             thread.key,
         )
-        return Pin(version=rows[0][0], used=rows[0][1]) if rows else None
+        return Pin(version=rows[0][0], used=rows[0][1], trial=rows[0][2]) if rows else None
 
-    def put(self, thread: Thread, version: int, *, instead: Pin | None = None) -> Pin:
+    def put(
+        self, thread: Thread, version: int, *, trial: int = 0, instead: Pin | None = None
+    ) -> Pin:
         """Pins a thread, unless another process did so meanwhile: then that holds.
 
         `instead` is the pin that it replaces, as it was found.
@@ -69,17 +74,17 @@ class Pins:
         now = self._clock()
         if instead is None:
             self._database.change(
-                "INSERT INTO adapter_pins (tenant, name, thread, version, used)"
-                " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (*thread.key, version, now),
+                "INSERT INTO adapter_pins (tenant, name, thread, version, used, trial)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*thread.key, version, now, trial),
             )
         else:
             self._database.change(
-                "UPDATE adapter_pins SET version = ?, used = ?"
+                "UPDATE adapter_pins SET version = ?, used = ?, trial = ?"
                 " WHERE tenant = ? AND name = ? AND thread = ? AND version = ? AND used <= ?",
-                (version, now, *thread.key, instead.version, instead.used),
+                (version, now, trial, *thread.key, instead.version, instead.used),
             )
-        return self.find(thread) or Pin(version=version, used=now)
+        return self.find(thread) or Pin(version=version, used=now, trial=trial)
 
     def refreshed(self, thread: Thread, pin: Pin) -> Pin:
         """The pin as used now; written only where that is news."""
@@ -91,7 +96,7 @@ class Pins:
             " WHERE tenant = ? AND name = ? AND thread = ? AND version = ?",
             (now, *thread.key, pin.version),
         )
-        return Pin(version=pin.version, used=now)
+        return replace(pin, used=now)
 
     def due(self, pin: Pin) -> bool:
         """Whether `refreshed` would write."""

@@ -42,6 +42,8 @@ class AdapterCard:
     """Its content was deleted; what is known of it stays, for the answers that it gave."""
     marked: int = 0
     """The last outcome that was recorded before it became a canary."""
+    trial: int = 0
+    """Its time as a canary, by a number that no other has; 0 where it never was one."""
 
     @property
     def served_name(self) -> str:

@@ -80,7 +80,7 @@ class Registry(Catalog):
                 name, version, admitted.digest, admitted.base.name, admitted.base.digest,
                 admitted.config.rank, json.dumps(admitted.config.targets), data_digest,
                 json.dumps(card or {}), json.dumps(admitted.examined.flags), admitted.size,
-                "draft", 0.0, 0, 0, 0, by, now, now, None,
+                "draft", 0.0, 0, 0, 0, 0, by, now, now, None,
             )  # fmt: skip
             marks = ", ".join("?" * len(row))
             self.database.change(f"INSERT INTO adapters ({COLUMNS}) VALUES ({marks})", row)
@@ -238,7 +238,7 @@ class Registry(Catalog):
         withdrawn: bool = False,
     ) -> None:
         """A version that was condemned or withdrawn is none that a rollback goes back to."""
-        stood, marked = "stood", "marked"
+        stood, marked, trial = "stood", "marked", "trial"
         names: tuple[str, ...] = ()
         if to == "stable":
             stood, names = "(SELECT max(stood) + 1 FROM adapters WHERE name = ?)", (card.name,)
@@ -246,9 +246,10 @@ class Registry(Catalog):
             stood = "0"
         if to == "canary":
             marked = "(SELECT coalesce(max(id), 0) FROM adapter_outcomes)"
+            trial = "(SELECT coalesce(max(id), 0) + 1 FROM adapter_history)"
         self.database.change(
             f"UPDATE adapters SET stage = ?, share = ?, condemned = ?, changed_at = ?,"
-            f" stood = {stood}, marked = {marked} WHERE name = ? AND version = ?",
+            f" stood = {stood}, marked = {marked}, trial = {trial} WHERE name = ? AND version = ?",
             (to, share, int(condemned), _now(), *names, card.name, card.version),
         )
 

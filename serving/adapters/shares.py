@@ -15,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from fairlead.serving.adapters.digest import checked_name
@@ -60,12 +60,15 @@ class Choice:
     card: AdapterCard | None
     why: Why
     warning: str = ""
+    trial: int = 0
+    """The trial of a canary that the conversation drew lots in; 0 for none."""
+    draw: int = 0
+    """Tells the conversations of a trial apart."""
 
 
 def place(digest: str, tenant: str, key: str) -> float:
     """From 0 to 1, the same on every machine; a conversation is in a share that is above it."""
-    content = "\0".join((digest, tenant, key)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.sha256(content).digest()[:7]) / 2.0**56
+    return _hash(digest, tenant, key) / 2.0**56
 
 
 class Shares:
@@ -105,7 +108,7 @@ class Shares:
         stale = time.monotonic() - self._looked > FRESH
         if not stale and selector.shared and pin and not self.pins.due(pin):
             if self._stays(key.name, pin):
-                return self._pinned(key.name, pin)
+                return self._pinned(key, pin)
         if not stale and not (selector.shared and thread):
             return self._fresh(selector, tenant, thread or subject)
         return await asyncio.to_thread(self._choose, selector, key, subject)
@@ -130,15 +133,15 @@ class Shares:
         pin = self.pins.find(key)
         if pin and self._stays(key.name, pin):
             self._remember(key, self.pins.refreshed(key, pin))
-            return self._pinned(key.name, pin)
+            return self._pinned(key, pin)
         choice = self._fresh(selector, key.tenant, key.thread)
         drawn = choice.card.version if choice.card else BASE
-        held = self.pins.put(key, drawn, instead=pin)
+        held = self.pins.put(key, drawn, trial=choice.trial, instead=pin)
         self._remember(key, held)
         if held.version != drawn:  # another process drew at the same time
-            choice = self._pinned(key.name, held)
+            choice = self._pinned(key, held)
         if pin and pin.version != held.version:
-            return Choice(card=choice.card, why=choice.why, warning=self._moved(key, pin, choice))
+            return replace(choice, warning=self._moved(key, pin, choice))
         return choice
 
     def _fresh(self, selector: Selector, tenant: str, key: str) -> Choice:
@@ -146,18 +149,26 @@ class Shares:
         if not selector.shared:
             return self._exactly(selector)
         standing = self._standings.get(selector.name, Standing())
-        canary, stable, previous = standing.canary, standing.stable, standing.previous
+        canary, trial, draw = standing.canary, 0, 0
         if canary and self._ready(canary.served_name):
-            if place(canary.digest, tenant, key or secrets.token_hex(8)) * 100 < canary.share:
-                return Choice(card=canary, why="canary")
-        if stable is None:
-            known = any(name == selector.name for name, _ in self._cards)
-            said = "no stable version" if known else "no version at all"
-            warning = f"adapter {selector.name!r} has {said}: its base answers"
-            return Choice(card=None, why="base", warning=warning)
-        if previous and not self._ready(stable.served_name) and self._ready(previous.served_name):
-            return Choice(card=previous, why="stable")
-        return Choice(card=stable, why="stable")
+            key = key or secrets.token_hex(8)
+            trial, draw = canary.trial, _hash("", tenant, key)
+            if place(canary.digest, tenant, key) * 100 < canary.share:
+                return Choice(card=canary, why="canary", trial=trial, draw=draw)
+        card = self._settled(standing)
+        if card:
+            return Choice(card=card, why="stable", trial=trial, draw=draw)
+        known = any(name == selector.name for name, _ in self._cards)
+        said = "no stable version" if known else "no version at all"
+        warning = f"adapter {selector.name!r} has {said}: its base answers"
+        return Choice(card=None, why="base", warning=warning, trial=trial, draw=draw)
+
+    def _settled(self, standing: Standing) -> AdapterCard | None:
+        """The stable version, or the one before it while only that is loaded."""
+        stable, previous = standing.stable, standing.previous
+        if stable and previous and not self._ready(stable.served_name):
+            return previous if self._ready(previous.served_name) else stable
+        return stable
 
     def _exactly(self, selector: Selector) -> Choice:
         name, which = selector.name, selector.which
@@ -178,9 +189,10 @@ class Shares:
             return False
         return pin.version == BASE or serves(self._cards.get((name, pin.version)))
 
-    def _pinned(self, name: str, pin: Pin) -> Choice:
-        card = self._cards.get((name, pin.version))
-        return Choice(card=card, why="thread" if card else "base")
+    def _pinned(self, key: Thread, pin: Pin) -> Choice:
+        card = self._cards.get((key.name, pin.version))
+        draw = _hash("", key.tenant, key.thread) if pin.trial else 0
+        return Choice(card=card, why="thread" if card else "base", trial=pin.trial, draw=draw)
 
     def _moved(self, key: Thread, pin: Pin, choice: Choice) -> str:
         before = f"{key.name}@{pin.version}" if pin.version else "the base model"
@@ -208,3 +220,9 @@ def serves(card: AdapterCard | None) -> bool:
     if card is None or card.removed or card.condemned:
         return False
     return card.stage in ("canary", "stable") or (card.stage == "retired" and card.stood > 0)
+
+
+def _hash(*parts: str) -> int:
+    """From 0 to 2^56, the same on every machine."""
+    content = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(content).digest()[:7])

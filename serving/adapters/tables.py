@@ -23,6 +23,7 @@ STEPS: Final[tuple[Step, ...]] = (
         stood BIGINT NOT NULL,           -- rises with each version that becomes stable
         condemned BIGINT NOT NULL,
         marked BIGINT NOT NULL,          -- the last outcome before it became a canary
+        trial BIGINT NOT NULL,           -- the number of its time as a canary
         added_by TEXT NOT NULL,
         added_at TEXT NOT NULL,
         changed_at TEXT NOT NULL,
@@ -65,6 +66,7 @@ STEPS: Final[tuple[Step, ...]] = (
         thread TEXT NOT NULL,
         version BIGINT NOT NULL,
         used DOUBLE PRECISION NOT NULL,  -- seconds since 1970
+        trial BIGINT NOT NULL,           -- that it drew lots in; 0 for none
         PRIMARY KEY (tenant, name, thread)
     );
     CREATE INDEX adapter_pins_used ON adapter_pins (name, version, used);
@@ -73,6 +75,9 @@ STEPS: Final[tuple[Step, ...]] = (
         at DOUBLE PRECISION NOT NULL,    -- seconds since 1970
         name TEXT NOT NULL,
         version BIGINT NOT NULL,
+        trial BIGINT NOT NULL,           -- that its conversation drew lots in; 0 for none
+        draw BIGINT NOT NULL,            -- tells conversations of a trial apart
+        tenant TEXT NOT NULL,
         answer TEXT NOT NULL,
         error BIGINT,                    -- 0 or 1; NULL in a row of feedback
         ms DOUBLE PRECISION,
@@ -83,9 +88,11 @@ STEPS: Final[tuple[Step, ...]] = (
         unverified BIGINT,
         down BIGINT                      -- 0 or 1; NULL in a row of an answer
     );
-    CREATE INDEX adapter_outcomes_name ON adapter_outcomes (name, id);
-    CREATE INDEX adapter_outcomes_answer ON adapter_outcomes (answer);
-    CREATE UNIQUE INDEX adapter_feedback ON adapter_outcomes (answer) WHERE down IS NOT NULL;
+    CREATE INDEX adapter_outcomes_version ON adapter_outcomes (name, version, id);
+    CREATE INDEX adapter_outcomes_trial ON adapter_outcomes (name, trial, id) WHERE trial > 0;
+    CREATE INDEX adapter_outcomes_answer ON adapter_outcomes (tenant, answer);
+    CREATE UNIQUE INDEX adapter_feedback ON adapter_outcomes (tenant, answer)
+        WHERE down IS NOT NULL;
     """,
     {
         "sqlite": """
