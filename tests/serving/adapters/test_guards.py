@@ -14,7 +14,7 @@ from fairlead.serving.adapters.guards import (
     Comparison,
     Rate,
     bets,
-    expected_answers,
+    detection,
     nearest_tolerated,
     smoothed,
 )
@@ -112,17 +112,18 @@ def test_a_bad_canary_is_found_about_when_it_is_said(
         )
         assert after is not None
         found.append(after)
-    said = expected_answers(
-        stable=stable, effect=effect, tolerance=0.01, threshold=100, share=share * 100
-    )
-    assert 0.7 * said < sum(found) / len(found) < 1.6 * said
+    said = detection(stable=stable, effect=effect, tolerance=0.01, threshold=100, share=share * 100)
+    assert 0.75 * said.mean < sum(found) / len(found) < 1.35 * said.mean
+    assert sum(after <= said.most for after in found) >= 36
 
 
 def test_what_is_said_falls_with_the_effect_and_rises_with_the_threshold() -> None:
     def said(effect: float, threshold: float = 100) -> float:
-        return expected_answers(
-            stable=0.02, effect=effect, tolerance=0.01, threshold=threshold, share=10
+        found = detection(
+            stable=0.02, effect=effect, tolerance=0.01, threshold=threshold, share=10, declared=0.05
         )
+        assert found.mean <= found.most
+        return found.mean
 
     assert all(a > b for a, b in pairwise([said(each) for each in (0.03, 0.05, 0.1, 0.3, 0.9)]))
     assert said(0.1, 20) < said(0.1, 100) < said(0.1, 1000)
