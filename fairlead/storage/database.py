@@ -6,9 +6,9 @@ grows, and types are BIGINT, DOUBLE PRECISION and TEXT. What differs is a mappin
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, connect
 from typing import Any, Literal, Protocol, TypeAlias
 
 from fairlead.storage.sqlite import open_database, plainly
@@ -47,7 +47,7 @@ class Database(Protocol):
 
 
 class SqliteDatabase:
-    """A `Database` in one file, opened at the first use."""
+    """A `Database` in one file, opened at the first use; only a change makes a file that is new."""
 
     dialect: Dialect = "sqlite"
 
@@ -59,6 +59,9 @@ class SqliteDatabase:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         with self._lock, plainly(self._path):
+            if self._held is None and _asks(sql) and not self._path.exists():
+                with closing(self._nothing()) as empty:
+                    return empty.execute(sql, tuple(parameters)).fetchall()
             return self._connection().execute(sql, tuple(parameters)).fetchall()
 
     def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
@@ -93,10 +96,21 @@ class SqliteDatabase:
                 self._held.close()
             self._held = None
 
+    def _nothing(self) -> Connection:
+        """The tables as they would be in a new file."""
+        connection = connect(":memory:")
+        for step in self._steps:
+            connection.executescript(step)
+        return connection
+
     def _connection(self) -> Connection:
         if self._held is None:
             self._held = open_database(self._path, self._steps, durable=True)
         return self._held
+
+
+def _asks(sql: str) -> bool:
+    return sql.lstrip()[:6].upper() == "SELECT"
 
 
 def shared_database(path: Path, url: str | None, steps: Sequence[Step]) -> Database:

@@ -33,8 +33,8 @@ BLOCK: Final = 5
 MOST: Final = 0.99
 """The worst rate that is betted on."""
 CAUTION: Final = 0.98
-"""The quantile that is stated for 95 %: that of 95 % was held by 90 to 97 % in benchmarks/canary.py,
-as the distribution is that of a walk in small steps, and blocks have to be waited for."""
+"""The quantile that is stated for 95 %. That of 95 % was held by 90 to 97 % of the versions in
+benchmarks/canary.py: the distribution is of a walk in small steps, and blocks are waited for."""
 _LARGE: Final = 600.0
 """Where the logarithm of a capital is cut, since e^709 is the largest float."""
 

@@ -219,6 +219,11 @@ class Registry(Catalog):
                 self.store.remove(card.digest)
         return self.get(card.name, card.version)
 
+    def strays(self) -> list[str]:
+        """Digests of stored content that no version has: an addition was cut off, or goes on."""
+        known = {card.digest for card in self.versions()}
+        return [digest for digest in self.store.digests() if digest not in known]
+
     def _present(self, card: AdapterCard) -> AdapterCard:
         """The version as it is now. Raises `NotFound` where it was removed."""
         card = self.get(card.name, card.version)

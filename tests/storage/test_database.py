@@ -128,3 +128,11 @@ def test_the_default_needs_no_psycopg(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(SettingsError, match="needs psycopg") as caught:
         shared_database(tmp_path / "x.db", "postgresql:///x", STEPS)
     assert "fairlead[postgres]" in caught.value.hint
+
+
+def test_asking_makes_no_file(tmp_path: Path) -> None:
+    database = shared_database(tmp_path / "new" / "x.db", None, STEPS)
+    assert names(database) == [] and not (tmp_path / "new").exists()
+    database.change("INSERT INTO things (name) VALUES ('a')")
+    assert names(database) == ["a"] and (tmp_path / "new" / "x.db").exists()
+    database.close()

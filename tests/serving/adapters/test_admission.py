@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -87,6 +88,29 @@ def test_the_digest_is_that_of_the_content(tmp_path: Path, store: ContentStore) 
     scaled = write_adapter(tmp_path / "scaled", lora_alpha=16)
     for each in (other, scaled):
         assert admit(each, base=TINY, limits=Limits()).digest not in digests
+
+
+@given(st.randoms(use_true_random=False), st.dictionaries(st.text(max_size=4), st.text(max_size=4)))
+def test_no_order_and_no_metadata_changes_the_digest(
+    tmp_path_factory: pytest.TempPathFactory, chance: random.Random, metadata: dict[str, str]
+) -> None:
+    folder = tmp_path_factory.mktemp("order") / "given"
+    tensors = list(weights(layers=1).items())
+    fields = list(configuration().items())
+    write_adapter(folder, dict(tensors))
+    digest = admit(folder, base=TINY, limits=Limits()).digest
+    chance.shuffle(tensors)
+    chance.shuffle(fields)
+    (folder / "adapter_config.json").write_text(json.dumps(dict(fields)))
+    content = tensor_file(dict(tensors), **{f"m{key}": value for key, value in metadata.items()})
+    (folder / "adapter_model.safetensors").write_bytes(content)
+    assert admit(folder, base=TINY, limits=Limits()).digest == digest
+    name, (kind, array) = tensors[0]
+    changed = array.copy()
+    changed.flat[chance.randrange(array.size)] += 0.5
+    content = tensor_file({**dict(tensors), name: (kind, changed)})
+    (folder / "adapter_model.safetensors").write_bytes(content)
+    assert admit(folder, base=TINY, limits=Limits()).digest != digest
 
 
 def test_without_a_store_nothing_is_kept(tmp_path: Path) -> None:

@@ -288,6 +288,8 @@ def test_a_crash_while_adding_registers_nothing(tmp_path: Path, point: str) -> N
     assert subprocess.run(command, timeout=60).returncode == 9
     registry = open_registry(load({"storage": {"path": str(root)}}).settings)
     assert registry.versions(removed=True) == [] and registry.history() == []
+    assert len(registry.strays()) == 1
     card, new = add(registry, Rollout(), folder, name="support", base=TINY, by="ada")
     assert new and card.version == 1 and registry.store.digests() == [card.digest]
+    assert registry.strays() == []
     registry.close()
