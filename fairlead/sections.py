@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,6 +22,8 @@ class Storage(Section):
 
     path: Path = Path(".fairlead")
     """Relative to the settings file's folder, else to the current one."""
+    url: Annotated[str, Field(pattern=r"^postgres(ql)?://\S+$")] | None = None
+    """A PostgreSQL database for the registry of adapters; a password is better in PGPASSWORD."""
 
 
 class Secret(Section):
@@ -325,3 +327,77 @@ class Telemetry(Section):
     store: Literal["local", "off"] = "local"
     content: Literal["none", "spans"] = "none"
     """`spans` also records questions, queries, arguments and texts on spans."""
+
+
+class CanaryGuard(Section):
+    """When a canary's rate of something bad sends it back. Each guard has defaults of its own."""
+
+    on: bool = True
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """So much worse than the stable version's rate is still good."""
+    effect: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """So much worse is bad, and is looked for hardest; above `tolerance`."""
+    limit: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """A rate that is too much whatever the stable version's is."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.effect <= self.tolerance:
+            raise ValueError("effect must be above tolerance")
+        return self
+
+
+class LatencyGuard(CanaryGuard):
+    """Of answers that are slower than 95 % of the stable version's."""
+
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    effect: Annotated[float, Field(gt=0, le=1)] = 0.15
+
+
+class VerifierGuard(CanaryGuard):
+    """Of answers that the verifier did not let pass."""
+
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    effect: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class FeedbackGuard(CanaryGuard):
+    """Of feedback that says no."""
+
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    effect: Annotated[float, Field(gt=0, le=1)] = 0.2
+
+
+class CanaryGuards(Section):
+    """What is watched of a canary."""
+
+    error_rate: CanaryGuard = CanaryGuard()
+    latency_p95: LatencyGuard = LatencyGuard()
+    format_failures: CanaryGuard = CanaryGuard()
+    verifier_failures: VerifierGuard = VerifierGuard()
+    thumbs_down: FeedbackGuard = FeedbackGuard()
+
+
+class Rollout(Section):
+    """How adapters come to answer."""
+
+    approvals: Annotated[int, Field(ge=0, le=20)] = 0
+    """People besides the one who added a version that must approve it before it is stable."""
+    gates: Mapping[str, float] = Field(default_factory=dict)
+    """Scores that a version must have, at least so high, before it is stable."""
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Probability that a canary is sent back which is no worse than the guards tolerate."""
+    min_conversations: Annotated[int, Field(ge=1)] = 20
+    """Conversations of a canary before which it is not sent back."""
+    steps: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = (1, 5, 10, 25, 50)
+    """Shares in percent that `adapters canary` goes through where none is named."""
+    pin_hours: Annotated[float, Field(gt=0)] = 24.0
+    """How long after its last turn a thread keeps the version that it began on."""
+    reconcile_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Between two looks at what the servers have loaded, and at the guards."""
+    max_rank: Annotated[int, Field(ge=1, le=512)] = 16
+    """The servers' own limit: vLLM's `--max-lora-rank`."""
+    max_norm: Annotated[float, Field(gt=0)] = 100.0
+    """Of a module's update, in units of the square root of its outputs."""
+    max_megabytes: Annotated[int, Field(ge=1)] = 2000
+    guards: CanaryGuards = CanaryGuards()

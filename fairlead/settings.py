@@ -27,6 +27,7 @@ from fairlead.sections import (
     ModelSettings,
     Policy,
     Retrieval,
+    Rollout,
     RouteSettings,
     Section,
     Storage,
@@ -59,6 +60,7 @@ class Settings(Section):
     tools: Tools = Tools()
     policy: Policy = Policy()
     budgets: Budgets = Budgets()
+    rollout: Rollout = Rollout()
     telemetry: Telemetry = Telemetry()
 
     @model_validator(mode="after")
@@ -152,7 +154,8 @@ def _settled(values: dict[str, Any], origins: Mapping[str, str], file: Path | No
         raise _complaint(first, origins) from error
     root = file.parent if file else Path.cwd()
     path = root / settings.storage.path.expanduser()
-    return settings.model_copy(update={"storage": Storage(path=path)})
+    storage = settings.storage.model_copy(update={"path": path})
+    return settings.model_copy(update={"storage": storage})
 
 
 def _complaint(error: ErrorDetails, origins: Mapping[str, str]) -> SettingsError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import settings
 
 from scripts.servers import weaviate_server
 from tests.servers.cluster import WeaviateCluster
+from tests.servers.postgres import Postgres, programs
 from tests.servers.random_model import write_adapter, write_model
 from tests.servers.vllm import Vllm, vllm_python
 from tests.servers.weaviate import Weaviate
@@ -83,4 +85,14 @@ def vllm(
     again."""
     first = sorted((vllm_model / "adapters").iterdir())[0]
     with Vllm(tmp_path_factory.mktemp("vllm"), vllm_model, adapters={first.name: first}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """One PostgreSQL cluster for the whole run; each test asks it for a database of its own."""
+    if programs() is None or find_spec("psycopg") is None:
+        stop = pytest.fail if request.config.getoption("--require-servers") else pytest.skip
+        stop("no PostgreSQL or no psycopg: apt-get install postgresql; pip install psycopg[binary]")
+    with Postgres() as server:
         yield server

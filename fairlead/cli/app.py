@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from fairlead.cli import (
+    adapters,
     ask,
     chat,
     config,
@@ -28,6 +29,7 @@ from fairlead.cli.output import prepare
 SECTIONS = {
     "Ask": ("ask", "chat", "search"),
     "Feed": ("ingest", "index", "quarantine"),
+    "Serve": ("adapters",),
     "Look inside": ("trace", "tools"),
     "Set up": ("init", "config", "models", "doctor", "version"),
 }
@@ -99,6 +101,7 @@ app.command("ingest")(knowledge.ingest)
 app.command("search")(knowledge.search)
 app.add_typer(index.index, name="index")
 app.add_typer(quarantine.quarantine, name="quarantine")
+app.add_typer(adapters.adapters, name="adapters")
 app.add_typer(tool.tools, name="tools")
 app.add_typer(traces.trace, name="trace")
 app.command("init")(init.init)
