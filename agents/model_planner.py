@@ -101,6 +101,7 @@ class ModelPlanner:
             "deadline": view.budget.seconds * SHARE or None,
             "tenant": view.tenant,
             "thread": view.thread,
+            "subject": view.subject,
             "view": view,
         }
         if structured:

@@ -76,6 +76,8 @@ class ModelAnswerer:
                 deadline=view.budget.seconds or None,
                 tenant=view.tenant,
                 thread=view.thread,
+                subject=view.subject,
+                answer=view.run_id,
                 view=view,
             )
         )

@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters.guards import Rate, detection
 from fairlead.serving.adapters.trial import Before, Metric, Seen, Trial
 

@@ -16,7 +16,7 @@ from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
 from fairlead.serving import open_embedder, open_models, open_reranker
-from fairlead.serving.models import Models
+from fairlead.serving.models import Models, open_control
 from fairlead.settings import Settings
 from fairlead.storage import Leases
 from fairlead.tools import BUILTINS, Journal, Toolbox
@@ -63,8 +63,9 @@ async def assembled(
         library = Library(root / "knowledge", embedder, settings, tracing, reranker=reranker)
         opened.push_async_callback(library.close)
         await library.check_embedder()
+        control = await opened.enter_async_context(open_control(settings))
         models = await opened.enter_async_context(
-            open_models(settings, model=model, tracing=tracing)
+            open_models(settings, model=model, adapters=control, tracing=tracing)
         )
         parts = Parts(
             planner=planner or _planner(settings, models, embedder),
@@ -74,6 +75,7 @@ async def assembled(
             tracing=tracing,
             settings=settings,
             principal=principal,
+            verdicts=control.outcomes if control else None,
         )
         await warming
         yield {
@@ -82,6 +84,7 @@ async def assembled(
             "library": library,
             "toolbox": toolbox,
             "leases": Leases.at(root / "threads.lock"),
+            "control": control,
         }
 
 

@@ -195,5 +195,7 @@ class View:
     """The best search confidence so far, 0 to 1."""
     tenant: str = ""
     thread: str = ""
+    subject: str = ""
+    run_id: str = ""
     note: str = ""
     """What verification found wrong with an earlier draft of this turn; empty before."""

@@ -18,17 +18,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from fairlead.errors import SettingsError
+from fairlead.model_sections import (
+    LaunchSettings,
+    ModelSettings,
+    Rollout,
+    RouteSettings,
+)
 from fairlead.schema import Name
 from fairlead.sections import (
     Budgets,
     Collection,
     Guard,
-    LaunchSettings,
-    ModelSettings,
     Policy,
     Retrieval,
-    Rollout,
-    RouteSettings,
     Section,
     Storage,
     Telemetry,

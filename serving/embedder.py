@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from fairlead.errors import SettingsError
+from fairlead.model_sections import ModelSettings
 from fairlead.protocols import Embedder
-from fairlead.sections import Embedding, ModelSettings
+from fairlead.sections import Embedding
 from fairlead.serving.keys import secret_of
 from fairlead.serving.langchain import LangChainEmbedder, langchain_class
 from fairlead.serving.minilm import LocalEmbedder, missing_weights

@@ -96,15 +96,17 @@ def _servers(given: "Settings") -> "list[Server]":
     """The answering model first, then the servers under [models]."""
     from fairlead.serving.launch.survey import Server
 
-    found = [Server(name="base", provider=given.model.provider)]
-    for name, model in given.models.items():
+    found: list[Server] = []
+    for name, model in {"base": given.model, **given.models}.items():
+        setting = "model" if name == "base" else f"models.{name}"
         variable = model.api_key.env if model.api_key else ""
         key = os.environ.get(variable, "").strip()
         if variable and not key:
-            warn(f"{variable} is not set, where models.{name}.api_key looks")
-        found.append(
-            Server(name=name, provider=model.provider, url=model.url, model=model.name, key=key)
-        )
+            warn(f"{variable} is not set, where {setting}.api_key looks")
+        found += [
+            Server(name=name, provider=model.provider, url=url, model=model.name, key=key)
+            for url in model.addresses or ("",)
+        ]
     return found
 
 

@@ -39,6 +39,11 @@ _FEEDBACK: Final = (
     " WHERE tenant = ? AND answer = ? AND error IS NOT NULL ORDER BY id LIMIT 1"
     " ON CONFLICT (tenant, answer) WHERE down IS NOT NULL DO UPDATE SET down = excluded.down"
 )
+_VERIFIED: Final = (
+    "INSERT INTO adapter_outcomes (at, name, version, trial, draw, tenant, answer, unverified)"
+    " SELECT ?, name, version, trial, draw, tenant, answer, ? FROM adapter_outcomes"
+    " WHERE tenant = ? AND answer = ? AND error IS NOT NULL ORDER BY id DESC LIMIT 1"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +123,12 @@ class Outcomes:
     def feedback(self, answer: str, *, tenant: str, down: bool) -> None:
         """What somebody thinks of an answer; the last word holds. Unknown answers are left out."""
         self._queue.append((self._clock(), int(down), tenant, answer))
+        if not self._waiting.is_set():
+            self._wake()
+
+    def verified(self, answer: str, *, tenant: str, unverified: bool) -> None:
+        """What the verifier found in an answer. Unknown answers are left out."""
+        self._queue.append((self._clock(), int(unverified), tenant, answer, "verified"))
         if not self._waiting.is_set():
             self._wake()
 
@@ -208,15 +219,21 @@ class Outcomes:
     def _write(self, batch: Sequence["_Waiting"]) -> None:
         rows = [_row(*each) for each in batch if len(each) == 2]
         said = [each for each in batch if len(each) == 4 and each[3]]
+        looked = [each[:4] for each in batch if len(each) == 5 and each[3]]
         with self._database.transaction():
             if rows:
                 self._database.change_many(_INSERT, rows)
+            if looked:
+                self._database.change_many(_VERIFIED, looked)
             if said:
                 self._database.change_many(_FEEDBACK, said)
 
 
-_Waiting: TypeAlias = tuple[float, Outcome] | tuple[float, int, str, str]
-"""An outcome, or feedback: whether it says no, tenant, answer; each with its time."""
+_Waiting: TypeAlias = (
+    tuple[float, Outcome] | tuple[float, int, str, str] | tuple[float, int, str, str, str]
+)
+"""An outcome; feedback: whether it says no, tenant, answer; the verifier's finding, the same with a
+word behind it; each with its time."""
 
 
 def _row(at: float, outcome: Outcome) -> Row:

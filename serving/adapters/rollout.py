@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairlead.errors import CheckFailed, InputError, Refused
+from fairlead.model_sections import Rollout
 from fairlead.schema import Json
-from fairlead.sections import Rollout
 from fairlead.serving.adapters.content import ContentStore
 from fairlead.serving.adapters.digest import checked_name
 from fairlead.serving.adapters.records import AdapterCard

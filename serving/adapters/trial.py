@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
-from fairlead.sections import CanaryGuard, Rollout
+from fairlead.model_sections import CanaryGuard, Rollout
 from fairlead.serving.adapters.guards import Ceiling, Comparison, Rate, SequentialTest
 from fairlead.serving.adapters.outcomes import quantile
 

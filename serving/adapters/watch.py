@@ -8,7 +8,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters.guards import Rate
 from fairlead.serving.adapters.outcomes import quantile
 from fairlead.serving.adapters.records import AdapterCard

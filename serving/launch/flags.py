@@ -40,7 +40,7 @@ _REFUSED: Final = (
     *("--api-key", "--uds", "--root-path", "--middleware", "--config", "--headless", "--grpc-port"),
     *("--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs", "--enable-ssl-refresh"),
     *("--ssl-cert-reqs", "--ssl-ciphers", "--allowed-origins", "--allow-credentials"),
-    *("--enable-tokenizer-info-endpoint", "--tokens-only", "--shutdown-timeout"),
+    *("--no-enable-tokenizer-info-endpoint", "--tokens-only", "--shutdown-timeout"),
     # An adapter is known only to the server process that loaded it.
     *("--api-server-count", "-asc", "--data-parallel-supervisor-port"),
     *("--no-enable-prompt-tokens-details", "--no-enable-auto-tool-choice", "--no-enable-lora"),
@@ -116,6 +116,7 @@ def command(options: EngineOptions, vllm: Vllm, port: int) -> tuple[str, ...]:
         *("--model", _model(options), "--served-model-name", options.served_name),
         *("--host", HOST, "--port", str(port), "--middleware", _GATE),
         *("--shutdown-timeout", str(SHUTDOWN_SECONDS)),
+        "--enable-tokenizer-info-endpoint",
         "--enable-prompt-tokens-details",
         "--enable-request-id-headers",
         *("--enable-auto-tool-choice", "--tool-call-parser", options.tool_call_parser),

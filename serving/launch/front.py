@@ -45,6 +45,7 @@ PATHS: Final[Mapping[tuple[str, str], _Access]] = {
     ("POST", "/detokenize"): _Access.DATA,
     ("GET", "/v1/models"): _Access.DATA,
     ("GET", "/version"): _Access.DATA,
+    ("GET", "/tokenizer_info"): _Access.DATA,
     ("GET", "/health"): _Access.PROBE,
     ("GET", "/metrics"): _Access.PROBE,
     ("POST", "/v1/load_lora_adapter"): _Access.CONTROL,

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fairlead.errors import InputError
-from fairlead.sections import ModelSettings
+from fairlead.model_sections import ModelSettings
 from fairlead.serving.remote.body import Body
 from fairlead.serving.remote.calls import Calls, Patience
 from fairlead.serving.remote.capabilities import Capabilities, ServerKind

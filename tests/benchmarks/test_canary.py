@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters.bases import Base
 from fairlead.serving.adapters.records import AdapterCard
 from fairlead.serving.adapters.registry import Registry, open_registry

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters import control as module
 from fairlead.serving.adapters import reconcile, shares
 from fairlead.serving.adapters.bases import Base

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from fairlead.errors import Unavailable
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters import reconcile as module
 from fairlead.serving.adapters.pins import Pins
 from fairlead.serving.adapters.reconcile import Reconciler

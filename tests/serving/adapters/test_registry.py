@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.errors import InputError, NotFound, SettingsError, Unavailable
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters.bases import Base
 from fairlead.serving.adapters.records import AdapterCard
 from fairlead.serving.adapters.registry import Registry, open_registry
@@ -266,7 +266,7 @@ def test_many_processes_add_at_once(
 CRASH = """
 import os, sys
 from pathlib import Path
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters.bases import Base
 from fairlead.serving.adapters.registry import Registry, open_registry
 from fairlead.serving.adapters.rollout import add

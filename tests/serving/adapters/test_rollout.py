@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from fairlead.errors import CheckFailed, FairleadError, InputError, Refused
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters.registry import Registry, open_registry
 from fairlead.serving.adapters.rollout import (
     add,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from fairlead.errors import InputError
-from fairlead.sections import Rollout
+from fairlead.model_sections import Rollout
 from fairlead.serving.adapters import shares as module
 from fairlead.serving.adapters.records import AdapterCard
 from fairlead.serving.adapters.registry import Registry, open_registry

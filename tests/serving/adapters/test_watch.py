@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairlead.sections import CanaryGuard, CanaryGuards, Rollout
+from fairlead.model_sections import CanaryGuard, CanaryGuards, Rollout
 from fairlead.serving.adapters.guards import Rate
 from fairlead.serving.adapters.outcomes import Outcome, Outcomes
 from fairlead.serving.adapters.records import AdapterCard

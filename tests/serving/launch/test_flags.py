@@ -55,6 +55,7 @@ def test_what_others_rely_on_is_always_there() -> None:
         assert value(line, "--tool-call-parser") == "hermes"
         assert value(line, "--middleware") == "fairlead_gate.Gate"
         assert {
+            "--enable-tokenizer-info-endpoint",
             "--enable-prompt-tokens-details",
             "--enable-auto-tool-choice",
             "--enable-request-id-headers",

@@ -8,8 +8,8 @@ import pytest
 
 from fairlead import Document, Principal
 from fairlead.errors import BadReply, SettingsError, Unavailable
+from fairlead.model_sections import ModelSettings
 from fairlead.retrieval import Library
-from fairlead.sections import ModelSettings
 from fairlead.serving import open_reranker
 from fairlead.serving.remote import ServedReranker
 from fairlead.serving.remote.opening import calls_of
