@@ -170,11 +170,16 @@ async def test_models_ls_sees_it(vllm: Vllm) -> None:
 
 
 async def test_a_client_that_goes_away_frees_the_engine(vllm: Vllm) -> None:
-    before = metric(vllm, "vllm:generation_tokens_total")
-    async with streamed(vllm, LONG):
-        pass
-    await asyncio.to_thread(until, lambda: metric(vllm, "vllm:num_requests_running") == 0)
-    assert metric(vllm, "vllm:generation_tokens_total") - before < TOKENS
+    made = []
+    for _ in range(10):  # on a busy machine all may be made before the first piece is delivered
+        before = metric(vllm, "vllm:generation_tokens_total")
+        async with streamed(vllm, LONG):
+            pass
+        await asyncio.to_thread(until, lambda: metric(vllm, "vllm:num_requests_running") == 0)
+        made.append(metric(vllm, "vllm:generation_tokens_total") - before)
+        if made[-1] < TOKENS:
+            return
+    raise AssertionError(f"every request was answered to its end: {made}")
 
 
 async def test_an_engine_that_is_killed_breaks_streams_and_comes_back(vllm: Vllm) -> None:
