@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fairlead.errors import CheckFailed, InputError, NotFound, Unavailable
@@ -90,6 +91,7 @@ def test_the_digest_is_that_of_the_content(tmp_path: Path, store: ContentStore) 
         assert admit(each, base=TINY, limits=Limits()).digest not in digests
 
 
+@hypothesis_settings(max_examples=20)
 @given(st.randoms(use_true_random=False), st.dictionaries(st.text(max_size=4), st.text(max_size=4)))
 def test_no_order_and_no_metadata_changes_the_digest(
     tmp_path_factory: pytest.TempPathFactory, chance: random.Random, metadata: dict[str, str]
