@@ -218,9 +218,21 @@ def test_weights_that_are_wrong(tmp_path: Path, tensors: Tensors, code: str, sai
     assert said in reasons[code]
 
 
-def test_a_target_without_tensors_is_named(tmp_path: Path) -> None:
+def test_a_target_without_tensors_is_left_out_and_said(tmp_path: Path) -> None:
+    """Lists of targets are often made for several kinds of models."""
     folder = write_adapter(tmp_path / "given", target_modules=["q_proj", "v_proj", "k_proj"])
-    assert "'k_proj', and no tensor is for it" in refused(folder)["target"]
+    admitted = admit(folder, base=TINY, limits=Limits())
+    assert admitted.config.targets == ("q_proj", "v_proj")
+    assert admitted.examined.flags == ("'target_modules' names 'k_proj', and no tensor is for it",)
+
+
+def test_files_of_a_base_may_name_what_is_above_the_layers_differently(tmp_path: Path) -> None:
+    base = find_base(str(write_base(tmp_path / "tiny")))
+    folder = write_adapter(tmp_path / "given")
+    moved = {f"language_model.{name}": shape for name, shape in base.shapes.items()}
+    assert admit(folder, base=Base(name="tiny", shapes=moved), limits=Limits()).digest
+    twice = {**moved, **{f"vision.{name}": shape for name, shape in base.shapes.items()}}
+    assert "no weights for module" in refused(folder, Base(name="tiny", shapes=twice))["base"]
 
 
 def test_the_servers_rank_is_the_limit(tmp_path: Path) -> None:
