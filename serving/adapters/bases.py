@@ -84,7 +84,7 @@ def base_digest(folder: Path) -> str:
 
     Of config.json without the fields that saving it again would change, and of the bytes of every
     safetensors file in the order of their names. The tokenizer is not part of it. Takes as long as
-    reading the files: about a second per gigabyte.
+    reading the files: one or two seconds a gigabyte.
     """
     config = {name: value for name, value in _config(folder).items() if name not in _VOLATILE}
     whole = hashlib.sha256(b"fairlead-base/1\n")

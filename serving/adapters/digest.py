@@ -14,7 +14,8 @@ from fairlead.serving.adapters import configuration
 from fairlead.serving.adapters.folder import WEIGHTS
 
 SHOWN: Final = 12
-"""Digits of a digest in a served name: two of 2^24 contents share them with probability 2 %."""
+"""Digits of a digest in a served name: two of a million contents share them with probability 0.2 %,
+and name and version stand before them."""
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """What an adapter may be called."""
 _SERVED: Final = re.compile(rf"({NAME.pattern})-([1-9][0-9]{{0,8}})-([0-9a-f]{{{SHOWN}}})")

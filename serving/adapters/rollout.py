@@ -198,7 +198,7 @@ def _allowed(card: AdapterCard, found: Readiness) -> dict[str, Json]:
         )
         raise CheckFailed(
             f"{card.label!r} does not pass its gates: {said}",
-            hint="See [rollout.gates]; `fairlead eval` records scores.",
+            hint="See [rollout.gates]: an evaluation of this version has to record such scores.",
         )
     if len(found.approvers) < found.needed:
         have = f" ({', '.join(found.approvers)})" if found.approvers else ""

@@ -100,10 +100,10 @@ class TensorFile:
 def canonical(file: TensorFile) -> Iterator[bytes]:
     """The one file that holds these tensors and nothing else, in pieces.
 
-    Tensors in the order of their names, a header without metadata, padded to eight bytes: it
-    depends on names, types, shapes and values alone.
+    Tensors in the order of their names, and always the same metadata (some loaders ask for the
+    format): it depends on names, types, shapes and values alone. The header is padded to 8 bytes.
     """
-    place, header = 0, {}
+    place, header = 0, dict[str, Any]({_METADATA: {"format": "pt"}})
     for tensor in file.tensors.values():
         length = tensor.end - tensor.start
         header[tensor.name] = {

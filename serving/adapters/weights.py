@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -69,11 +69,15 @@ def examine(folder: Path, *, limits: Limits, base: Base | None = None) -> Examin
     with file:
         pairs, odd = _pairs(file.tensors)
         reasons += [*odd, *_mismatched(pairs, config)]
+        idle = [each for each in config.targets if not any(_is_target(m, each) for m in pairs)]
+        config = replace(config, targets=tuple(t for t in config.targets if t not in idle))
         if base and base.shapes:
             reasons += _unlike_base(pairs, base)
         if any(reason.code in {"shape", "dtype"} for reason in reasons):
             return Examined(config=config, reasons=tuple(reasons), modules=len(pairs))
-        return _measured(file, pairs, config, limits, reasons)
+        found = _measured(file, pairs, config, limits, reasons)
+        named = tuple(f"'target_modules' names {t!r:.80}, and no tensor is for it" for t in idle)
+        return replace(found, flags=(*found.flags, *named))
 
 
 _Pair = dict[str, Tensor]
@@ -103,13 +107,10 @@ def _pairs(tensors: Mapping[str, Tensor]) -> tuple[dict[str, _Pair], list[Reason
 
 def _mismatched(pairs: Mapping[str, _Pair], config: AdapterConfig) -> Iterator[Reason]:
     """What does not fit the configuration, or A does not fit B."""
-    found = set()
     for module, pair in pairs.items():
-        target = next((each for each in config.targets if _is_target(module, each)), None)
-        if target is None:
+        if not any(_is_target(module, each) for each in config.targets):
             said = f"module {module!r} is none of 'target_modules'"
             yield Reason(code="target", message=said)
-        found.add(target)
         if len(pair) < 2:
             missing = "B" if "A" in pair else "A"
             yield Reason(code="pair", message=f"module {module!r} has no lora_{missing}")
@@ -120,9 +121,6 @@ def _mismatched(pairs: Mapping[str, _Pair], config: AdapterConfig) -> Iterator[R
             elif (rank := tensor.shape["AB".index(side)]) != config.rank:
                 said = f"tensor {tensor.name!r} has rank {rank}, the configuration {config.rank}"
                 yield Reason(code="shape", message=said)
-    for target in set(config.targets) - found:
-        said = f"'target_modules' names {target!r:.200}, and no tensor is for it"
-        yield Reason(code="target", message=said)
 
 
 def _is_target(module: str, target: str) -> bool:
@@ -132,7 +130,7 @@ def _is_target(module: str, target: str) -> bool:
 def _unlike_base(pairs: Mapping[str, _Pair], base: Base) -> Iterator[Reason]:
     """Modules that the base does not have, or has in another shape."""
     for module, pair in pairs.items():
-        shape = base.shapes.get(f"{module}.weight")
+        shape = _shape_in(base, module)
         if shape is None:
             if not base.quantised:
                 said = f"the base {base.name!r} has no weights for module {module!r}"
@@ -148,6 +146,17 @@ def _unlike_base(pairs: Mapping[str, _Pair], base: Base) -> Iterator[Reason]:
                 f" the base {base.name!r} has {list(shape)}"
             )
             yield Reason(code="base", message=said)
+
+
+def _shape_in(base: Base, module: str) -> tuple[int, ...] | None:
+    """Of a module's weights; also where the files name what is above the layers differently."""
+    exact = base.shapes.get(f"{module}.weight")
+    _, layers, below = module.partition(".layers.")
+    if exact is not None or not layers:
+        return exact
+    ending = f".layers.{below}.weight"
+    found = [shape for name, shape in base.shapes.items() if name.endswith(ending)]
+    return found[0] if len(found) == 1 else None
 
 
 def _measured(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fairlead.errors import CheckFailed, InputError, NotFound, Unavailable
@@ -90,6 +91,7 @@ def test_the_digest_is_that_of_the_content(tmp_path: Path, store: ContentStore) 
         assert admit(each, base=TINY, limits=Limits()).digest not in digests
 
 
+@hypothesis_settings(max_examples=20)
 @given(st.randoms(use_true_random=False), st.dictionaries(st.text(max_size=4), st.text(max_size=4)))
 def test_no_order_and_no_metadata_changes_the_digest(
     tmp_path_factory: pytest.TempPathFactory, chance: random.Random, metadata: dict[str, str]
@@ -216,9 +218,21 @@ def test_weights_that_are_wrong(tmp_path: Path, tensors: Tensors, code: str, sai
     assert said in reasons[code]
 
 
-def test_a_target_without_tensors_is_named(tmp_path: Path) -> None:
+def test_a_target_without_tensors_is_left_out_and_said(tmp_path: Path) -> None:
+    """Lists of targets are often made for several kinds of models."""
     folder = write_adapter(tmp_path / "given", target_modules=["q_proj", "v_proj", "k_proj"])
-    assert "'k_proj', and no tensor is for it" in refused(folder)["target"]
+    admitted = admit(folder, base=TINY, limits=Limits())
+    assert admitted.config.targets == ("q_proj", "v_proj")
+    assert admitted.examined.flags == ("'target_modules' names 'k_proj', and no tensor is for it",)
+
+
+def test_files_of_a_base_may_name_what_is_above_the_layers_differently(tmp_path: Path) -> None:
+    base = find_base(str(write_base(tmp_path / "tiny")))
+    folder = write_adapter(tmp_path / "given")
+    moved = {f"language_model.{name}": shape for name, shape in base.shapes.items()}
+    assert admit(folder, base=Base(name="tiny", shapes=moved), limits=Limits()).digest
+    twice = {**moved, **{f"vision.{name}": shape for name, shape in base.shapes.items()}}
+    assert "no weights for module" in refused(folder, Base(name="tiny", shapes=twice))["base"]
 
 
 def test_the_servers_rank_is_the_limit(tmp_path: Path) -> None:

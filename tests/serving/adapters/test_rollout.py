@@ -258,5 +258,5 @@ class Stages(RuleBasedStateMachine):
         self.events = len(history)
 
 
-Stages.TestCase.settings = hypothesis_settings(max_examples=15, stateful_step_count=25)
+Stages.TestCase.settings = hypothesis_settings(max_examples=10, stateful_step_count=25)
 test_any_order_of_commands = Stages.TestCase

@@ -332,5 +332,5 @@ class Conversations(RuleBasedStateMachine):
             assert not choice.card.condemned
 
 
-Conversations.TestCase.settings = hypothesis_settings(max_examples=8, stateful_step_count=30)
+Conversations.TestCase.settings = hypothesis_settings(max_examples=6, stateful_step_count=30)
 test_conversations = Conversations.TestCase
