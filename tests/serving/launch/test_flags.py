@@ -60,6 +60,7 @@ def test_what_others_rely_on_is_always_there() -> None:
             "--enable-auto-tool-choice",
             "--enable-request-id-headers",
         } <= set(line)
+        assert '"disable_any_whitespace":true' in value(line, "--structured-outputs-config")
         assert ("--enforce-eager" in line) is vllm.cpu
         for left in ("--enable-lora", "--lora-modules", "--max-model-len", "--reasoning-parser"):
             assert left not in line
