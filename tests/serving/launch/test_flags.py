@@ -190,7 +190,7 @@ def test_arguments_that_open_the_engine_are_refused(argument: str) -> None:
     ],
 )
 def test_other_arguments_are_passed_on(extra: tuple[str, ...]) -> None:
-    assert command(EngineOptions(model="a/b", extra=extra), CPU, 1)[3 : 3 + len(extra)] == extra
+    assert command(EngineOptions(model="a/b", extra=extra), CPU, 1)[5 : 5 + len(extra)] == extra
 
 
 @given(st.sampled_from(["--host", "--api-key", "--uds", "--port", "--middleware"]), st.data())
