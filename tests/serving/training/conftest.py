@@ -1,0 +1,68 @@
+"""Training data in a file, and what an examination says of it."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead.serving.training.examination import Examination, Examined
+from fairlead.serving.training.examples import DataFile
+from fairlead.serving.training.findings import Finding, Findings
+from fairlead.serving.training.overlap import Question
+from fairlead.serving.training.recipe import Thresholds
+
+Write = Callable[..., DataFile]
+Examine = Callable[..., Examined]
+
+
+def chat(question: str, answer: str, **more: Any) -> dict[str, Any]:
+    """A conversation of one turn."""
+    messages = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": answer},
+    ]
+    return {"messages": messages, **more}
+
+
+def different(count: int) -> list[dict[str, Any]]:
+    """So many examples that have nothing in common."""
+    said = (
+        " ".join(f"{word}{number}" for word in ("how", "long", "may", "one", "keep", "item"))
+        for number in range(count)
+    )
+    return [
+        chat(question, f"keep{n}a keep{n}b keep{n}c keep{n}d") for n, question in enumerate(said)
+    ]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes lines, given as text or as values, into a file."""
+
+    def one(lines: Iterable[object], name: str = "data.jsonl") -> DataFile:
+        texts = (each if isinstance(each, str) else json.dumps(each) for each in lines)
+        path = tmp_path / name
+        path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        return DataFile(path=path)
+
+    return one
+
+
+@pytest.fixture
+def examine(write: Write) -> Examine:
+    """Examines lines."""
+
+    def one(
+        lines: Iterable[object], sets: dict[str, list[Question]] | None = None, **changes: Any
+    ) -> Examined:
+        thresholds = Thresholds(**changes)
+        findings = Findings(allow=thresholds.allow, forbid=thresholds.forbid)
+        return Examination(write(lines), thresholds, findings, sets=sets).run()
+
+    return one
+
+
+def by_code(examined: Examined) -> dict[str, Finding]:
+    return {each.code: each for each in examined.report.findings}
