@@ -11,8 +11,6 @@ share a sequence only where the later prompt begins with exactly the tokens of t
 and answer; a template that rewrites earlier turns gives a sequence of its own to each answer.
 
 The token file holds 32-bit integers: the id where it is an answer's token, -1 - id where it is a
-prompt's. The rows file holds four 64-bit integers a sequence: line, first token, tokens, answer
-tokens.
 """
 
 import json
@@ -26,7 +24,7 @@ from typing import Any, BinaryIO
 
 from tokenizers import Tokenizer
 
-TOKENS, ROWS = "tokens.bin", "rows.bin"
+TOKENS = "tokens.bin"
 
 
 class Unfit(Exception):
@@ -61,7 +59,6 @@ class Encoder:
         ]
         self._special = re.compile("|".join(map(re.escape, sorted(special)))) if special else None
         templates = chat_templates(folder, config)
-        self.has_template = bool(templates)
         self._plain = completions == "plain" or not templates
         self._templates = {name: _compiled(text, now) for name, text in templates.items()}
 
@@ -288,7 +285,6 @@ def main(job: Path) -> None:
     """Encodes the examples of a job and prints a JSON line for each, as `encode` gives it."""
     given = json.loads(job.read_text(encoding="utf-8"))
     encoder = Encoder(Path(given["base"]), **given["options"])
-    print(json.dumps({"ends": sorted(encoder.ends), "template": encoder.has_template}))  # noqa: T201 - its output
     with open(given["examples"], encoding="utf-8") as lines, open(given["tokens"], "wb") as out:
         for line, made, unfit in encode(map(json.loads, lines), encoder, out):
             why = [unfit.code, unfit.reason] if unfit else None

@@ -114,7 +114,7 @@ class Examination:
         self._shared: Counter[int] = Counter()
         self._bad = 0
 
-    def run(self, tokens: Mapping[str, int] | None = None, watch: Watch | None = None) -> Examined:
+    def run(self, watch: Watch | None = None) -> Examined:
         """Reads the file twice. Raises `InputError` where it cannot be read or holds nothing."""
         stamp = self._data.stamp()
         for count, example in enumerate(self._data.examples(self._note_bad), start=1):
@@ -139,7 +139,6 @@ class Examination:
             distinct=len(set(self._survey.wholes)),
             findings=self._findings.found(),
             answers=statistics,
-            tokens=tokens or {},
         )
         return Examined(report=report, survey=self._survey, groups=groups)
 

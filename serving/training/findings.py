@@ -1,6 +1,6 @@
 """What an examination found: each thing by a code that programs can rely on, with its lines."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -101,6 +101,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         hint="Give --validation FILE, or set data.validation_share = 0.",
         fixed=True,
     ),
+    "left_out": Kind(
+        severity="warn",
+        what="more tokens than data.max_tokens, and left out",
+        hint="Shorten them, or raise data.max_tokens.",
+    ),
     "few": Kind(
         severity="warn",
         what="few different examples",
@@ -196,6 +201,7 @@ class Finding:
 @dataclass(kw_only=True)
 class _Gathered:
     count: int = 0
+    last: int = 0
     lines: list[int] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
 
@@ -209,11 +215,12 @@ class Findings:
         self._gathered: dict[str, _Gathered] = {}
 
     def add(self, code: str, line: int = 0, detail: str = "") -> None:
-        """Notes one thing; `line` 0 concerns the whole file. A line counts once for each code."""
+        """Notes one thing; `line` 0 concerns the whole file. Several of one line count once."""
         held = self._gathered.setdefault(code, _Gathered())
-        if line and held.lines and held.lines[-1] == line:
+        if line and held.last == line:
             return
         held.count += 1
+        held.last = line
         if line and len(held.lines) < SHOWN:
             held.lines.append(line)
         if detail and len(held.details) < _DETAILS:
@@ -249,6 +256,6 @@ class Findings:
         return "warn" if code in self._allow and not kind.fixed else kind.severity
 
 
-def of_severity(findings: Collection[Finding], severity: Severity) -> Iterator[Finding]:
+def of_severity(findings: Iterable[Finding], severity: Severity) -> Iterator[Finding]:
     """Those of one severity."""
     return (each for each in findings if each.severity == severity)
