@@ -41,31 +41,32 @@ def different(count: int) -> list[dict[str, Any]]:
     ]
 
 
+def written(path: Path, lines: Iterable[object]) -> DataFile:
+    """A file of lines, given as text or as values."""
+    texts = (each if isinstance(each, str) else json.dumps(each) for each in lines)
+    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    return DataFile(path=path)
+
+
+def examined(
+    data: DataFile, sets: dict[str, list[Question]] | None = None, **changes: Any
+) -> Examined:
+    """What an examination with these thresholds makes of a file."""
+    thresholds = Thresholds(**changes)
+    findings = Findings(allow=thresholds.allow, forbid=thresholds.forbid)
+    return Examination(data, thresholds, findings, sets=sets).run()
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes lines, given as text or as values, into a file."""
-
-    def one(lines: Iterable[object], name: str = "data.jsonl") -> DataFile:
-        texts = (each if isinstance(each, str) else json.dumps(each) for each in lines)
-        path = tmp_path / name
-        path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-        return DataFile(path=path)
-
-    return one
+    """Writes lines into a file."""
+    return lambda lines, name="data.jsonl": written(tmp_path / name, lines)
 
 
 @pytest.fixture
 def examine(write: Write) -> Examine:
     """Examines lines."""
-
-    def one(
-        lines: Iterable[object], sets: dict[str, list[Question]] | None = None, **changes: Any
-    ) -> Examined:
-        thresholds = Thresholds(**changes)
-        findings = Findings(allow=thresholds.allow, forbid=thresholds.forbid)
-        return Examination(write(lines), thresholds, findings, sets=sets).run()
-
-    return one
+    return lambda lines, sets=None, **changes: examined(write(lines), sets, **changes)
 
 
 def by_code(examined: Examined) -> dict[str, Finding]:

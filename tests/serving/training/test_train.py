@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fairlead.errors import InputError, SettingsError, Unavailable
-from fairlead.serving.training.base_model import BaseModel
+from fairlead.serving.training.base_model import BaseModel, read_base_model
 from fairlead.serving.training.prepare import Sources
 from fairlead.serving.training.recipe import read_recipe
 from fairlead.serving.training.train import Training, look, train
@@ -140,8 +140,6 @@ train(restored(json.loads(sys.stdin.read())), lambda event: print(json.dumps(eve
 
 def restored(given: dict[str, Any]) -> Training:
     """A training from what another process was told of it."""
-    from fairlead.serving.training.base_model import read_base_model  # noqa: PLC0415 - see above
-
     return Training(
         sources=Sources(data=Path(given["data"])),
         base=read_base_model(Path(given["base"]), name="tiny", digest="d" * 64),
@@ -162,8 +160,9 @@ def test_whoever_started_it_may_be_killed_too(make: Make, undisturbed: Training)
         "python": training.python,
     }
     command = [sys.executable, "-c", STARTED]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as started:
+    with subprocess.Popen(
+        command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as started:
         assert started.stdin and started.stdout
         started.stdin.write(json.dumps(told))
         started.stdin.close()

@@ -73,9 +73,9 @@ def said(python: str, script: str, *arguments: object) -> Any:
 def write_rows(folder: Path, sequences: list[list[int]], parts: list[list[list[int]]]) -> None:
     """A token file, and for each part its rows as lists of numbers of sequences."""
     starts, table, tokens = [], array("q"), array("i")
-    for each in sequences:
+    for sequence in sequences:
         starts.append(len(tokens))
-        tokens.extend(each)
+        tokens.extend(sequence)
     for part, rows in enumerate(parts):
         for number, row in enumerate(rows):
             for each in row:
