@@ -1,33 +1,47 @@
 """Checks a draft mechanically: what is cited is there, and what is said is cited.
 
 Covers: every quote is verbatim in a passage or result of this run and does not read like an
-instruction; an extractive draft says its quotes and nothing else; in a model's draft every sentence
-is cited, its numbers stand in what it cites or in the question, and it shares content words with
-it.
-Does not cover: whether a sentence follows from its quote. A model can still twist words.
+instruction; an extractive draft says its quotes and nothing else; in a model's draft every claim is
+cited and supported as far as `support` can tell.
+Does not cover: whether a claim follows from its quote. A model can still twist words; `entailed`
+asks another model about that.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import dropwhile, takewhile
 from typing import Final
 
 from fairlead.agents import phrases
+from fairlead.agents.claims import Claim, claims
 from fairlead.agents.questions import small_talk
 from fairlead.agents.results import letters
-from fairlead.agents.units import sentence_spans
+from fairlead.agents.support import Backing, complaint, strange_links
 from fairlead.agents.words import stems, words
 from fairlead.decisions import View
 from fairlead.guardrails import clean
 from fairlead.schema import Citation, Draft, Verdict
 
-SHARED: Final = 0.4
-"""Share of a sentence's content words that its quotes (or the question) must hold."""
-_NUMBER: Final = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_SHOWN: Final = 60
+_NAMED: Final = 3
+"""Claims that are named where a draft is sent back."""
 _ALLOWED: Final = Verdict(action="allow")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A stretch of a draft that its sources do not carry, and why."""
+
+    start: int
+    end: int
+    why: str
+    cited: bool = True
+    """False where the stretch cites nothing."""
+
+
 def verify(draft: Draft, view: View) -> Verdict:
-    """Allows the draft, or blocks it with the first thing that is wrong."""
+    """Allows the draft, or blocks it with what is wrong: the first few things of a model's."""
     if draft.status != "answered":
         return _ALLOWED
     wrong = _unfounded(draft, view)
@@ -95,25 +109,59 @@ def _uncited(text: str, citations: Iterable[Citation]) -> str:
     return " ".join([*rest, text[at:]])
 
 
-def _unsupported(draft: Draft, view: View) -> str:
-    """The first sentence of a model's draft that its citations do not carry."""
+def faults(draft: Draft, view: View) -> tuple[Fault, ...]:
+    """The claims of a model's draft that their citations do not carry, in order."""
     if small_talk(view.question):
-        return ""
-    if not draft.citations:
+        links = strange_links(draft.text, view.question)
+        whole = Fault(start=0, end=len(draft.text), why="a greeting needs no links")
+        return (whole,) if links else ()
+    found = claims(draft.text)
+    return tuple(
+        fault
+        for number, claim in enumerate(found)
+        if (fault := _fault(draft, view, claim, found[number + 1 :]))
+    )
+
+
+def _fault(draft: Draft, view: View, claim: Claim, following: Sequence[Claim]) -> Fault | None:
+    """Why a claim cannot stay; None where it can."""
+    said = draft.text[claim.start : claim.end]
+    cited = cited_in(draft, claim)
+    if not cited and claim.leads:  # it leans on what it introduces
+        led = takewhile(_tells, dropwhile(lambda after: after.leads, following))
+        cited = [citation for after in led for citation in cited_in(draft, after)]
+    if cited or not (stems(said) or strange_links(said, view.question)):
+        why = complaint(said, backing(cited, view))
+    else:
+        why = f"{said[:_SHOWN]!r} is not cited"
+    return Fault(start=claim.start, end=claim.end, why=why, cited=bool(cited)) if why else None
+
+
+def _tells(claim: Claim) -> bool:
+    return not claim.leads
+
+
+def cited_in(draft: Draft, claim: Claim) -> list[Citation]:
+    """The citations of a claim."""
+    return [c for c in draft.citations if c.start < claim.end and claim.start < c.end]
+
+
+def backing(cited: Sequence[Citation], view: View) -> Backing:
+    """What citations lean on."""
+    passages = {c.passage_id for c in cited if c.kind == "document"}
+    calls = {(c.tool, c.call_id) for c in cited if c.kind == "tool"}
+    return Backing(
+        question=view.question,
+        quotes=tuple(citation.quote for citation in cited),
+        sources=(
+            *(passage for passage in view.passages if passage.passage_id in passages),
+            *(result for result in view.tool_results if (result.tool, result.call_id) in calls),
+        ),
+    )
+
+
+def _unsupported(draft: Draft, view: View) -> str:
+    """What is wrong with the first claims of a model's draft that its citations do not carry."""
+    if not draft.citations and not small_talk(view.question):
         return "the answer cites nothing"
-    asked = view.question
-    for start, end in sentence_spans(draft.text):
-        sentence = draft.text[start:end]
-        if not stems(sentence):
-            continue
-        cited = [c for c in draft.citations if c.start < end and start < c.end]
-        if not cited:
-            return f"{sentence[:60]!r} is not cited"
-        held = " ".join([*(citation.quote for citation in cited), asked])
-        strange = set(_NUMBER.findall(sentence)) - set(_NUMBER.findall(held))
-        if strange:
-            return f"{', '.join(sorted(strange))} in {sentence[:60]!r} is in none of its sources"
-        said = set(stems(sentence))
-        if len(said & set(stems(held))) < SHARED * len(said):
-            return f"{sentence[:60]!r} is not what its sources say"
-    return ""
+    return "; ".join(fault.why for fault in faults(draft, view)[:_NAMED])

@@ -3,9 +3,9 @@
     python benchmarks/model_server.py [--delay SECONDS] [--core N]
 
 Prints its port. It parses nothing of a request but its length, whether it streams and how many
-assistant messages it holds, so that it costs little beside what is measured. Replies are chosen by
-that number: `--replies FILE` is a JSON list of messages; without, one sentence. A stream has
-`--pieces` pieces.
+assistant messages it holds, so that it costs little beside what is measured. Replies go by that
+number, again from the first where it exceeds them: `--replies FILE` is a JSON object with a list of
+messages for each path's beginning; without, one sentence for all. A stream has `--pieces` pieces.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def streamed(pieces: int) -> bytes:
     return head + chunks + b"0\r\n\r\n"
 
 
-async def serve(replies: list[bytes], stream: bytes, delay: float) -> None:
+async def serve(replies: dict[bytes, list[bytes]], stream: bytes, delay: float) -> None:
     async def serving(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
@@ -75,8 +75,13 @@ async def serve(replies: list[bytes], stream: bytes, delay: float) -> None:
                 if _STREAM.search(body):
                     writer.write(stream)
                 else:
-                    turn = len(_ASSISTANT.findall(body)) if len(replies) > 1 else 0
-                    writer.write(replies[turn % len(replies)])
+                    path = head.split(b" ", 2)[1]
+                    said = next((v for k, v in replies.items() if path.startswith(k)), [])
+                    if head.startswith(b"GET") or not said:
+                        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                        continue
+                    turn = len(_ASSISTANT.findall(body)) if len(said) > 1 else 0
+                    writer.write(said[turn % len(said)])
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -96,10 +101,12 @@ def main() -> None:
     given = parser.parse_args()
     if given.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {given.core})
-    messages = [{"role": "assistant", "content": "Order 1042 is on its way."}]
+    said = {"/": [{"role": "assistant", "content": "Order 1042 is on its way."}]}
     if given.replies:
-        messages = json.loads(given.replies.read_text())
-    replies = [whole(message) for message in messages]
+        said = json.loads(given.replies.read_text())
+    replies = {
+        start.encode(): [whole(message) for message in messages] for start, messages in said.items()
+    }
     asyncio.run(serve(replies, streamed(given.pieces), given.delay))
 
 

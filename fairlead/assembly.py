@@ -10,11 +10,13 @@ from fairlead.agents import (
     ExtractiveAnswerer,
     FallbackAnswerer,
     ModelAnswerer,
+    ModelPlanner,
 )
 from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
-from fairlead.serving import Models, open_embedder, open_models
+from fairlead.serving import open_embedder, open_models, open_reranker
+from fairlead.serving.models import Models, open_control
 from fairlead.settings import Settings
 from fairlead.storage import Leases
 from fairlead.tools import BUILTINS, Journal, Toolbox
@@ -55,20 +57,25 @@ async def assembled(
         toolbox = Toolbox([*BUILTINS, *tools], settings, journal)
         checkpoints = Checkpoints(root / "runs.db", principal=principal)
         opened.callback(checkpoints.close)
-        library = Library(root / "knowledge", embedder, settings, tracing)
+        reranker = open_reranker(settings, tracing)
+        if reranker is not None:
+            opened.push_async_callback(reranker.close)
+        library = Library(root / "knowledge", embedder, settings, tracing, reranker=reranker)
         opened.push_async_callback(library.close)
         await library.check_embedder()
+        control = await opened.enter_async_context(open_control(settings))
         models = await opened.enter_async_context(
-            open_models(settings, model=model, tracing=tracing)
+            open_models(settings, model=model, adapters=control, tracing=tracing)
         )
         parts = Parts(
-            planner=planner or EmbeddedPlanner(embedder),
+            planner=planner or _planner(settings, models, embedder),
             answerer=_answerer(settings, models, embedder),
             searcher=library,
             tools=toolbox,
             tracing=tracing,
             settings=settings,
             principal=principal,
+            verdicts=control.outcomes if control else None,
         )
         await warming
         yield {
@@ -77,12 +84,26 @@ async def assembled(
             "library": library,
             "toolbox": toolbox,
             "leases": Leases.at(root / "threads.lock"),
+            "control": control,
         }
 
 
 def _warm(embedder: Embedder | None) -> None:
     if embedder is not None:
         embedder.embed(["ready"])
+
+
+def _planner(settings: Settings, models: Models, embedder: Embedder | None) -> Planner:
+    """The models of the planner's route, with the embedded planner behind them; else that alone."""
+    embedded = EmbeddedPlanner(embedder)
+    model = models.route("planner")
+    if model is None:
+        return embedded
+    route = settings.routes["planner"]
+    fields = {name: given.fields for name, given in settings.collections.items()}
+    return ModelPlanner(
+        model, fallback=embedded, mode=route.mode, prompt=route.prompt, fields=fields
+    )
 
 
 def _answerer(settings: Settings, models: Models, embedder: Embedder | None) -> Answerer:

@@ -14,7 +14,19 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
 from fairlead.errors import InputError
-from fairlead.schema import Hop, Json, Passage, ToolCall, ToolResult, ToolSpec, Turn
+from fairlead.schema import Hop, Json, Passage, ToolCall, ToolResult, ToolSpec, Turn, Usage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planning:
+    """What it took to come to a decision. The machine adds it to the run and takes it off."""
+
+    usage: Usage = Usage()
+    warnings: tuple[str, ...] = ()
+    prompt: str = ""
+    """Version of the prompt that a model was given; empty where no model was asked."""
+    attempts: int = Field(default=1, ge=0)
+    """How often a model was asked; 2 where its first reply had to be repaired."""
 
 
 class _ByKind(type):
@@ -32,6 +44,7 @@ class Decision(metaclass=_ByKind):
     kind: str
     reason: str
     probability: float | None
+    planning: Planning | None
 
     @staticmethod
     def parse(value: "Decision | Mapping[str, Json]") -> "AnyDecision":
@@ -65,6 +78,7 @@ class Retrieve(Decision):
     filters: Mapping[str, Json] | None = None
     reason: str = ""
     probability: float | None = None
+    planning: Planning | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +89,7 @@ class Call(Decision):
     calls: tuple[ToolCall, ...] = Field(min_length=1)
     reason: str = ""
     probability: float | None = None
+    planning: Planning | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +108,7 @@ class Delegate(Decision):
     tasks: tuple[Task, ...] = Field(min_length=1)
     reason: str = ""
     probability: float | None = None
+    planning: Planning | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +119,7 @@ class AnswerNow(Decision):
     route: str = ""
     reason: str = ""
     probability: float | None = None
+    planning: Planning | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +130,7 @@ class Ask(Decision):
     question: str
     reason: str = ""
     probability: float | None = None
+    planning: Planning | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +141,7 @@ class Stop(Decision):
     why: str
     reason: str = ""
     probability: float | None = None
+    planning: Planning | None = None
 
 
 AnyDecision: TypeAlias = Annotated[
@@ -147,6 +166,18 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """An earlier hop of this turn as its planner needs it: what was decided, what came of it."""
+
+    decision: AnyDecision
+    detail: str = ""
+    passages: int = Field(default=0, ge=0)
+    """How many of the view's passages it added; they stand in the order of the steps."""
+    results: int = Field(default=0, ge=0)
+    """How many of the view's tool results it added."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class View:
     """What a planner or an answerer may see: guarded values only."""
 
@@ -155,6 +186,7 @@ class View:
     passages: tuple[Passage, ...] = ()
     tool_results: tuple[ToolResult, ...] = ()
     hops: tuple[Hop, ...] = ()
+    steps: tuple[Step, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     collections: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
@@ -163,5 +195,7 @@ class View:
     """The best search confidence so far, 0 to 1."""
     tenant: str = ""
     thread: str = ""
+    subject: str = ""
+    run_id: str = ""
     note: str = ""
     """What verification found wrong with an earlier draft of this turn; empty before."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -47,7 +47,7 @@ class Request:
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: Literal["auto", "required", "none"] = "auto"
-    output_schema: Mapping[str, Json] | None = None
+    output_schema: Mapping[str, Any] | None = None
     choice: tuple[str, ...] = ()
     """The text is one of these."""
     regex: str = ""
@@ -64,7 +64,12 @@ class Request:
     tenant: str = ""
     """Whose request it is: a server's cache of prompts is not shared between tenants."""
     thread: str = ""
-    """Requests of one thread go to one server where several serve the model."""
+    """Requests of one thread go to one server where several serve the model, and to one version of
+    an adapter."""
+    subject: str = ""
+    """Who asks; stands in for the thread where there is none."""
+    answer: str = ""
+    """The id of the answer that it is to write, by which feedback on it comes."""
     view: View | None = None
     """What it is about, by which a route chooses a model; no model is sent it."""
     extra: Mapping[str, Json] = Field(default_factory=dict)
@@ -129,41 +134,12 @@ class Model(Protocol):
     def stream(self, request: Request) -> AsyncIterator[Delta]: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdapterChoice:
-    """One version of a LoRA adapter, and the name under which its server knows it."""
+class Verdicts(Protocol):
+    """Is told what the verifier found in a model's answer."""
 
-    served: str
-    name: str
-    version: str
-    digest: str
-    warnings: tuple[str, ...] = ()
-
-
-class Adapters(Protocol):
-    """Says which version of an adapter answers, and is told how it did."""
-
-    def choose(self, name: str, selector: str, *, tenant: str, thread: str) -> AdapterChoice | None:
-        """`selector`: a stage or a version. One thread always gets the same while that serves.
-
-        None where there is no such version.
-        """
+    def verified(self, answer: str, *, tenant: str, unverified: bool) -> None:
+        """`answer` is the run's id. Never blocks, never raises."""
         ...
-
-    def record(self, choice: AdapterChoice, outcome: "CallOutcome") -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class CallOutcome:
-    """How one call of a model went, seen from the client; times in seconds."""
-
-    seconds: float
-    first_seconds: float | None = None
-    """Until the first piece of a stream."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    error: str = ""
-    """The code of the error it ended with; `bad_form` for output of the wrong form."""
 
 
 class Planner(Protocol):

@@ -335,6 +335,8 @@ class Answer:
     warnings: tuple[str, ...] = ()
     missing: str = ""
     """What could not be reached and may have cost the answer; empty where nothing was."""
+    prompts: Mapping[str, str] = Field(default_factory=dict)
+    """Version of the prompt by role (`planner`, `answerer`), of the roles that asked a model."""
     run_id: str = ""
     thread_id: str = ""
     trace_id: str = ""
@@ -352,6 +354,8 @@ class Draft:
     usage: Usage = Usage()
     confidence: float | None = None
     warnings: tuple[str, ...] = ()
+    prompt: str = ""
+    """Version of the prompt that a model was given; empty where no model was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

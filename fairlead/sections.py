@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from fairlead.schema import Effect, Json, Personal
 
-_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
-_URL = r"https?://[^\s/?#@]+(/[^\s?#]*)?"
-_ADAPTER = rf"^({_NAME}@[a-z0-9]+)?$"
+NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 
 
 class Section(BaseModel):
@@ -22,6 +20,8 @@ class Storage(Section):
 
     path: Path = Path(".fairlead")
     """Relative to the settings file's folder, else to the current one."""
+    url: Annotated[str, Field(pattern=r"^postgres(ql)?://\S+$")] | None = None
+    """A PostgreSQL database for the registry of adapters; a password is better in PGPASSWORD."""
 
 
 class Secret(Section):
@@ -29,88 +29,6 @@ class Secret(Section):
 
     env: str = Field(pattern=r"^[A-Za-z_]\w*$")
     """Name of the environment variable that holds it."""
-
-
-class ModelSettings(Section):
-    """One model. Other settings refer to it by its name in `[models]`; `[model]` is `base`."""
-
-    provider: str = Field(default="embedded", pattern=r"^(embedded|vllm|langchain:[\w.]+:\w+)$")
-    """`embedded`; `vllm` for every server with OpenAI's API; `langchain:MODULE:CLASS` for any
-    LangChain chat model."""
-    url: str = Field(default="", pattern=rf"^({_URL})?$")
-    """Up to and with `/v1`."""
-    urls: tuple[Annotated[str, Field(pattern=rf"^{_URL}$")], ...] = ()
-    """Several servers of the same model, in place of `url`."""
-    name: str = ""
-    """As the server knows it."""
-    api_key: Secret | None = None
-    server: Literal["vllm", "openai", "plain"] = "vllm"
-    """What the server understands: vLLM's own fields, OpenAI's API, or messages alone."""
-    seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
-    """Of one call with all its tries."""
-    gap_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    """Between two pieces of a stream."""
-    connect_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
-    tries: Annotated[int, Field(ge=1, le=10)] = 3
-    pause_seconds: Annotated[float, Field(ge=0, le=600)] = 8.0
-    """The longest between two tries; a server that asks for more has failed."""
-    tokenizer: Path | None = None
-    """Folder of the model's tokenizer: its control tokens are broken in every text."""
-    salt: Secret | None = None
-    """Keeps tenants apart in the server's cache of prompts; without, the key."""
-    options: Mapping[str, Json] = Field(default_factory=dict)
-    """Keyword arguments for the LangChain class."""
-
-    @model_validator(mode="after")
-    def _whole(self) -> "ModelSettings":
-        served = self.provider == "vllm"
-        if served and bool(self.url) == bool(self.urls):
-            raise ValueError("a served model needs `url`, or `urls`, and not both")
-        if served and not self.name:
-            raise ValueError("a served model needs the `name` that its server knows it by")
-        if self.options and not self.provider.startswith("langchain:"):
-            raise ValueError("`options` are for a LangChain class")
-        return self
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        return self.urls or ((self.url,) if self.url else ())
-
-
-class Tier(Section):
-    """A model for some of a route's requests: those that fit everything it names."""
-
-    model: str = "base"
-    adapter: str = Field(default="", pattern=_ADAPTER)
-    tenants: tuple[str, ...] = ()
-    collections: tuple[str, ...] = ()
-    """One of the passages comes from one of them."""
-    matches: str = ""
-    """A pattern (RE2) that is found in the question, whatever its case."""
-    words: Annotated[int, Field(ge=0)] = 0
-    """The question has at least so many."""
-    hops: Annotated[int, Field(ge=0)] = 0
-    """The run has made at least so many."""
-    below: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The search is less sure than this that it found an answer."""
-    unsure: bool = False
-    """Verification found fault with an earlier draft."""
-    kinds: tuple[str, ...] = ()
-    """The last decision was one of these kinds."""
-
-
-class RouteSettings(Section):
-    """Which model plans, answers or verifies, and which ones stand in for it."""
-
-    model: str = "base"
-    adapter: str = Field(default="", pattern=_ADAPTER)
-    """`name@stage` or `name@version`."""
-    fallback: tuple[str, ...] | None = None
-    """Models in order, `embedded` at last; without, an adapter's model and then `embedded`."""
-    tiers: tuple[Tier, ...] = ()
-    """The first that fits is taken before the route's own model."""
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
 
 
 class Embedding(Section):
@@ -126,6 +44,15 @@ class Embedding(Section):
     """Texts of one request."""
     options: Mapping[str, Json] = Field(default_factory=dict)
     """Keyword arguments for the LangChain class."""
+
+
+class Reranking(Section):
+    """What a cross-encoder is told."""
+
+    form: Literal["rerank", "score"] = "rerank"
+    """Which API its server has: `/rerank` with query and documents, or vLLM's `/score`."""
+    depth: Annotated[int, Field(ge=1, le=1000)] = 32
+    """How many of the best candidates it reads."""
 
 
 class Stages(Section):
@@ -169,9 +96,11 @@ class Retrieval(Section):
 
     store: Literal["embedded", "weaviate"] = "embedded"
     embedder: str = Field(
-        default="default", pattern=rf"^(default|none|vllm:{_NAME}|langchain:[\w.]+:\w+)$"
+        default="default", pattern=rf"^(default|none|vllm:{NAME}|langchain:[\w.]+:\w+)$"
     )
     embedding: Embedding = Embedding()
+    reranker: str = Field(default="none", pattern=rf"^(none|vllm:{NAME})$")
+    reranking: Reranking = Reranking()
     k: Annotated[int, Field(ge=1, le=100)] = 8
     context_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2000
     stages: Stages = Stages()

@@ -18,15 +18,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from fairlead.errors import SettingsError
+from fairlead.model_sections import (
+    LaunchSettings,
+    ModelSettings,
+    Rollout,
+    RouteSettings,
+)
 from fairlead.schema import Name
 from fairlead.sections import (
     Budgets,
     Collection,
     Guard,
-    ModelSettings,
     Policy,
     Retrieval,
-    RouteSettings,
     Section,
     Storage,
     Telemetry,
@@ -50,6 +54,7 @@ class Settings(Section):
     routes: Mapping[Literal["planner", "answer", "verify"], RouteSettings] = Field(
         default_factory=dict
     )
+    launch: LaunchSettings = LaunchSettings()
     retrieval: Retrieval = Retrieval()
     collections: Mapping[Name, Collection] = Field(default_factory=dict)
     weaviate: Weaviate = Weaviate()
@@ -57,6 +62,7 @@ class Settings(Section):
     tools: Tools = Tools()
     policy: Policy = Policy()
     budgets: Budgets = Budgets()
+    rollout: Rollout = Rollout()
     telemetry: Telemetry = Telemetry()
 
     @model_validator(mode="after")
@@ -150,7 +156,8 @@ def _settled(values: dict[str, Any], origins: Mapping[str, str], file: Path | No
         raise _complaint(first, origins) from error
     root = file.parent if file else Path.cwd()
     path = root / settings.storage.path.expanduser()
-    return settings.model_copy(update={"storage": Storage(path=path)})
+    storage = settings.storage.model_copy(update={"path": path})
+    return settings.model_copy(update={"storage": storage})
 
 
 def _complaint(error: ErrorDetails, origins: Mapping[str, str]) -> SettingsError:

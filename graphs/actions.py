@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from opentelemetry.trace import SpanKind
 
-from fairlead.decisions import Call, Retrieve
+from fairlead.decisions import Call, Retrieve, Step
 from fairlead.errors import Unavailable
 from fairlead.graphs.attempts import attempted
 from fairlead.graphs.journey import Journey
@@ -187,16 +187,24 @@ def guard_node(parts: Parts) -> Node:
                 }
             )
         hop = journey.end_hop(decision, found.detail)
+        joined = _joined(known.passages, passages)
+        step = Step(
+            decision=decision,
+            detail=found.detail,
+            passages=len(joined) - len(known.passages),
+            results=len(results),
+        )
         return {
             "found": None,
             "known": Known(
-                passages=_joined(known.passages, passages),
+                passages=joined,
                 tool_results=known.tool_results + results,
                 confidence=max(known.confidence, found.confidence),
             ),
             "progress": replace(
                 progress,
                 hops=(*progress.hops, hop),
+                steps=(*progress.steps, step),
                 usage=progress.usage + Usage(tool_calls=found.calls),
                 warnings=_unique(
                     (*progress.warnings, *found.warnings, *withheld, *_failures(results))

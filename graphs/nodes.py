@@ -24,6 +24,7 @@ from fairlead.graphs.state import Known, Progress, Run, State
 from fairlead.guardrails import admit_question
 from fairlead.schema import Principal
 from fairlead.tracing import SpanLink, names
+from fairlead.tracing.names import AttributeValue
 
 Outcome: TypeAlias = State | Command[str]
 Step: TypeAlias = Callable[[State, Journey, Principal], Awaitable[Outcome]]
@@ -149,17 +150,18 @@ def plan_node(parts: Parts) -> Node:
                     async with asyncio.timeout(journey.seconds_left):
                         view = await view_of(parts, state, journey, principal)
                         decision = Decision.parse(await parts.planner.plan(view))
-                    span.set({names.DECISION: decision.kind})
+                    span.set(_planned(decision))
                 except TimeoutError:
                     limit = f"{journey.run.seconds:g} seconds"
         if decision is not None:
+            progress, decision = _counted(progress, decision)
             decision, limit = _within(parts, decision, index, progress)
         if decision is None:
             decision = AnswerNow(reason=f"the budget of {limit} is used up")
         decision = _identified(decision, journey.run.run_id, index)
         journey.announce(decision)
         update: State = {"decision": decision}
-        if limit != progress.limit:
+        if limit != progress.limit or progress is not state["progress"]:
             update["progress"] = replace(progress, limit=limit)
         return Command(update=update, goto=PLACES.get(decision.kind, "answer"))
 
@@ -183,6 +185,7 @@ async def view_of(parts: Parts, state: State, journey: Journey, principal: Princ
         passages=known.passages,
         tool_results=known.tool_results,
         hops=progress.hops,
+        steps=progress.steps,
         tools=tuple(parts.tools.specs()),
         collections=journey.collections,
         budget=Budget(
@@ -194,6 +197,8 @@ async def view_of(parts: Parts, state: State, journey: Journey, principal: Princ
         confidence=known.confidence,
         tenant=principal.tenant,
         thread=state["run"].thread_id,
+        subject=principal.subject,
+        run_id=state["run"].run_id,
         note=progress.note,
     )
 
@@ -206,6 +211,32 @@ def _spent(parts: Parts, progress: Progress, journey: Journey) -> str:
     if used.input_tokens + used.output_tokens >= budgets.tokens:
         return f"{budgets.tokens} tokens"
     return ""
+
+
+def _planned(decision: AnyDecision) -> dict[str, AttributeValue]:
+    """What the span of a plan says of its decision."""
+    found: dict[str, AttributeValue] = {names.DECISION: decision.kind}
+    if decision.probability is not None:
+        found[names.DECISION_PROBABILITY] = decision.probability
+    if decision.planning is not None and decision.planning.prompt:
+        found[names.PROMPT_VERSION] = decision.planning.prompt
+        found[names.ATTEMPT] = decision.planning.attempts
+    return found
+
+
+def _counted(progress: Progress, decision: AnyDecision) -> tuple[Progress, AnyDecision]:
+    """The progress with what the decision took, and the decision without it."""
+    took = decision.planning
+    if took is None:
+        return progress, decision
+    prompts = {**progress.prompts, "planner": took.prompt} if took.prompt else progress.prompts
+    counted = replace(
+        progress,
+        usage=progress.usage + took.usage,
+        warnings=tuple(dict.fromkeys((*progress.warnings, *took.warnings))),
+        prompts=prompts,
+    )
+    return counted, replace(decision, planning=None)
 
 
 def _within(

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from langgraph.graph import END
 from langgraph.types import Command
 
+from fairlead.agents import Fault, entailed, mended
 from fairlead.agents import verify as verify_draft
-from fairlead.decisions import AnyDecision, Ask, Stop
+from fairlead.decisions import AnyDecision, Ask, Step, Stop, View
 from fairlead.errors import Unavailable
 from fairlead.graphs.journey import Journey
 from fairlead.graphs.nodes import Node, Outcome, hop_node, view_of
@@ -30,8 +31,12 @@ def answer_node(parts: Parts) -> Node:
         if isinstance(decision, Stop):
             return {"draft": Draft(text=decision.why, status="abstained")}
         view = await view_of(parts, state, journey, principal)
-        if view.budget.tokens <= 0:  # a draft was sent back, and no model may write another
-            return {"draft": Draft(text="", status="abstained")}
+        if view.budget.tokens <= 0:  # planning took them, or a draft that was sent back
+            limit = progress.limit or f"{parts.settings.budgets.tokens} tokens"
+            return {
+                "draft": Draft(text="", status="abstained"),
+                "progress": replace(progress, limit=limit),
+            }
         try:
             async with asyncio.timeout(journey.seconds_left):
                 with parts.tracing.attach(journey.hop or journey.root):
@@ -42,39 +47,107 @@ def answer_node(parts: Parts) -> Node:
                 "draft": Draft(text="", status="abstained"),
                 "progress": replace(progress, limit=limit),
             }
+        if draft.prompt:
+            progress = replace(progress, prompts={**progress.prompts, "answerer": draft.prompt})
+            (journey.hop or journey.root).set({names.PROMPT_VERSION: draft.prompt})
         return {"draft": draft, "progress": replace(progress, usage=progress.usage + draft.usage)}
 
     return hop_node(parts, "answer", answer)
 
 
 def verify_node(parts: Parts) -> Node:
-    """Accepts a draft and closes the turn, or sends it back once, then abstains."""
+    """Accepts a draft and closes the turn, or sends it back once.
+
+    A model's second draft loses what its sources do not carry; where nothing is left, abstains.
+    """
 
     async def verify(state: State, journey: Journey, principal: Principal) -> Outcome:
         draft, decision, progress = state["draft"], state["decision"], state["progress"]
         assert draft is not None and decision is not None
-        wrong = ""
         if draft.status == "answered":
             view = await view_of(parts, state, journey, principal)
-            name, attributes = names.guardrail("verify", stage="output")
-            with parts.tracing.span(name, attributes, parent=journey.hop) as span:
-                verdict = verify_draft(draft, view)
-                wrong = verdict.reason if verdict.action != "allow" else ""
-                if not wrong:
-                    draft, wrong = await _quoted(parts, draft, view.passages, principal)
-                action = "block" if wrong else "allow"
-                span.set({names.GUARD_ACTION: action, names.GUARD_REASON: wrong})
-        if wrong and not progress.note and not progress.limit:
-            hop = journey.end_hop(decision, f"draft sent back: {wrong}")
-            sent_back = replace(progress, hops=(*progress.hops, hop), note=wrong)
-            return Command(update={"draft": None, "progress": sent_back}, goto="plan")
-        if wrong:
-            draft = Draft(text=NO_ANSWER, status="abstained", route=draft.route)
-            progress = replace(progress, warnings=(*progress.warnings, f"draft dropped: {wrong}"))
+            last = bool(progress.note or progress.limit)
+            examined = await _examined(parts, journey, principal, draft, view, last=last)
+            if parts.verdicts is not None:
+                found = bool(examined.wrong)
+                parts.verdicts.verified(
+                    journey.run.run_id, tenant=principal.tenant, unverified=found
+                )
+            if examined.wrong and not last:
+                return Command(
+                    update=_sent_back(journey, decision, progress, examined.wrong), goto="plan"
+                )
+            draft = examined.draft
+            if examined.wrong:
+                said = f"draft dropped: {examined.wrong}"
+                progress = replace(progress, warnings=(*progress.warnings, said))
         update = _closed(parts, state, journey, decision, progress, draft)
         return Command(update=update, goto=END)
 
     return hop_node(parts, "verify", verify)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Examined:
+    """A draft as it may be said, and what was wrong with the one it came from."""
+
+    draft: Draft
+    wrong: str = ""
+    """Why nothing of it may be said."""
+
+
+async def _examined(
+    parts: Parts, journey: Journey, principal: Principal, draft: Draft, view: View, *, last: bool
+) -> _Examined:
+    """Checks a draft; the `last` one is mended where that leaves something to say."""
+    name, attributes = names.guardrail("verify", stage="output")
+    with parts.tracing.span(name, attributes, parent=journey.hop) as span:
+        wrong = verify_draft(draft, view).reason
+        found: tuple[Fault, ...] = ()
+        if not wrong:
+            draft, found = await _judged(parts, journey, draft, view)
+            wrong = "; ".join(fault.why for fault in found[:3])
+        reason, action = wrong, "block" if wrong else "allow"
+        if wrong and last and (better := _mended(draft, view, found)):
+            draft, wrong, action = better, "", "transform"
+        if not wrong:
+            draft, wrong = await _quoted(parts, draft, view.passages, principal)
+            reason, action = wrong or reason, "block" if wrong else action
+        span.set({names.GUARD_ACTION: action, names.GUARD_REASON: reason})
+    if wrong:
+        abstained = Draft(text=NO_ANSWER, status="abstained", route=draft.route)
+        return _Examined(draft=abstained, wrong=wrong)
+    return _Examined(draft=draft)
+
+
+async def _judged(
+    parts: Parts, journey: Journey, draft: Draft, view: View
+) -> tuple[Draft, tuple[Fault, ...]]:
+    """What the judge finds, where there is one; a warning where it cannot be reached in time."""
+    if parts.entailment is None or draft.route.model == "embedded":
+        return draft, ()
+    try:
+        async with asyncio.timeout(journey.seconds_left):
+            return draft, await entailed(draft, view, parts.entailment)
+    except (TimeoutError, Unavailable) as error:
+        why = error.message if isinstance(error, Unavailable) else "there was no time left"
+        said = f"the answer was checked by words alone: {why}"
+        return replace(draft, warnings=(*draft.warnings, said)), ()
+
+
+def _mended(draft: Draft, view: View, found: Sequence[Fault]) -> Draft | None:
+    """A model's draft without its faults, where what is left passes."""
+    if draft.route.model == "embedded":
+        return None
+    better = mended(draft, view, found)
+    return better if better and verify_draft(better, view).action == "allow" else None
+
+
+def _sent_back(journey: Journey, decision: AnyDecision, progress: Progress, wrong: str) -> State:
+    hop = journey.end_hop(decision, f"draft sent back: {wrong}")
+    step = Step(decision=decision, detail=hop.detail)
+    hops, steps = (*progress.hops, hop), (*progress.steps, step)
+    return {"draft": None, "progress": replace(progress, hops=hops, steps=steps, note=wrong)}
 
 
 async def _quoted(
@@ -127,6 +200,7 @@ def _closed(
         usage=progress.usage,
         warnings=tuple(dict.fromkeys((*progress.warnings, *draft.warnings))),
         missing=progress.away,
+        prompts=progress.prompts,
         run_id=run.run_id,
         thread_id=run.thread_id,
         trace_id=journey.root.trace_id,
@@ -182,13 +256,19 @@ def _detail(status: Status, draft: Draft) -> str:
 
 
 def _tell(journey: Journey, answer: Answer) -> None:
-    """The events of a finished answer; nothing is told before it is verified."""
+    """The events of a finished answer; nothing is told before it is verified.
+
+    A citation is told as soon as the text it belongs to is.
+    """
     if journey.listener is None:
         return
+    waiting = sorted(answer.citations, key=lambda citation: citation.end, reverse=True)
+    told = 0
     for piece in _pieces(answer.text):
         journey.emit("token", text=piece)
-    for citation in answer.citations:
-        journey.emit("citation", citation=citation)
+        told += len(piece)
+        while waiting and waiting[-1].end <= told:
+            journey.emit("citation", citation=waiting.pop())
     journey.emit("usage", usage=answer.usage)
     journey.emit("done", answer=answer)
 

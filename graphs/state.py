@@ -9,7 +9,7 @@ from typing import TypedDict
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fairlead.decisions import AnyDecision
+from fairlead.decisions import AnyDecision, Step
 from fairlead.schema import (
     Answer,
     Draft,
@@ -59,6 +59,8 @@ class Progress:
     """What the turn has done so far."""
 
     hops: tuple[Hop, ...] = ()
+    steps: tuple[Step, ...] = ()
+    """The same hops as the planner needs them, without the answer that ended the turn."""
     usage: Usage = Usage()
     warnings: tuple[str, ...] = ()
     limit: str = ""
@@ -67,6 +69,8 @@ class Progress:
     """What could not be reached, in words; empty while everything could."""
     note: str = ""
     """What verification found wrong with the first draft."""
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """Version of the prompt by role, of the roles that asked a model."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fairlead.protocols import Adapters, Model
-from fairlead.sections import ModelSettings, RouteSettings
+from fairlead.model_sections import ModelSettings, RouteSettings
+from fairlead.protocols import Model
+from fairlead.serving.adapters import Control, controlled, parse_selector
 from fairlead.serving.keys import secret_of
 from fairlead.serving.langchain import LangChainModel, langchain_class
 from fairlead.serving.routes import RoutedModel, Target, check_tiers
@@ -25,7 +26,7 @@ class Models:
         settings: Settings,
         targets: Mapping[str, Target],
         *,
-        adapters: Adapters | None,
+        adapters: Control | None,
         tracing: Tracing,
     ) -> None:
         self._settings, self._targets = settings, targets
@@ -57,11 +58,48 @@ class Models:
 
 
 @asynccontextmanager
+async def open_control(settings: Settings) -> AsyncIterator[Control | None]:
+    """The registry of adapters, kept equal on every server whose model a route asks by one.
+
+    None where no route names an adapter: nothing is opened then. Raises `SettingsError` for keys
+    that are not there or an adapter of a model that is not served, `Unavailable` where the registry
+    cannot be read.
+    """
+    routes = settings.routes.values()
+    asked = {(route.model, route.adapter) for route in routes if route.adapter}
+    asked |= {
+        (tier.model, tier.adapter) for route in routes for tier in route.tiers if tier.adapter
+    }
+    if not asked:
+        yield None
+        return
+    from fairlead.serving.remote.replica import ServedReplica  # noqa: PLC0415 - aiohttp: 0.2 s
+
+    async with AsyncExitStack() as opened:
+        replicas = []
+        for name in sorted({model for model, _ in asked}):
+            told = settings.model if name == "base" else settings.models[name]
+            if told.provider != "vllm":
+                continue  # given by the caller, or the route says so when it is asked
+            setting = "model" if name == "base" else f"models.{name}"
+            for url in told.addresses:
+                replica = ServedReplica(
+                    url,
+                    api_key=secret_of(told.api_key, f"{setting}.api_key"),
+                    control_key=secret_of(told.control_key, f"{setting}.control_key"),
+                )
+                opened.push_async_callback(replica.close)
+                replicas.append(replica)
+        selectors = [parse_selector(adapter) for _, adapter in sorted(asked)]
+        yield await opened.enter_async_context(controlled(settings, replicas, routes=selectors))
+
+
+@asynccontextmanager
 async def open_models(
     settings: Settings,
     *,
     model: "Model | BaseChatModel | None" = None,
-    adapters: Adapters | None = None,
+    adapters: Control | None = None,
     tracing: Tracing,
 ) -> AsyncIterator[Models]:
     """The configured models; nobody is asked yet. `model` stands in for `[model]`.

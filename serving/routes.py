@@ -14,17 +14,10 @@ import re2
 
 from fairlead.decisions import View
 from fairlead.errors import BadForm, FairleadError, InputError, Refused, SettingsError, Unavailable
-from fairlead.protocols import (
-    AdapterChoice,
-    Adapters,
-    CallOutcome,
-    Completion,
-    Delta,
-    Model,
-    Request,
-)
-from fairlead.schema import Route
-from fairlead.sections import RouteSettings, Tier
+from fairlead.model_sections import RouteSettings, Tier
+from fairlead.protocols import Completion, Delta, Model, Request
+from fairlead.schema import Route, Usage
+from fairlead.serving.adapters import Choice, Control, Outcome, parse_selector
 from fairlead.serving.traced import TracedModel
 from fairlead.tracing import Tracing, names
 
@@ -52,20 +45,24 @@ class _Step:
     target: Target
     model: Model
     reason: str
-    adapter: AdapterChoice | None = None
+    adapter: str = ""
+    """The name of the adapter that was asked for."""
+    choice: Choice | None = None
+    """What was drawn for it."""
 
     @property
     def label(self) -> str:
-        return self.adapter.served if self.adapter else self.target.name
+        card = self.choice.card if self.choice else None
+        return card.served_name if card else self.target.name
 
     @property
     def route(self) -> Route:
-        chosen = self.adapter
+        card = self.choice.card if self.choice else None
         return Route(
             model=self.target.model.name,
-            adapter=chosen.name if chosen else "",
-            version=chosen.version if chosen else "",
-            digest=chosen.digest if chosen else "",
+            adapter=card.name if card else "",
+            version=str(card.version) if card else "",
+            digest=card.digest if card else "",
             reason=self.reason,
         )
 
@@ -86,7 +83,7 @@ class RoutedModel:
         settings: RouteSettings,
         targets: Mapping[str, Target],
         *,
-        adapters: Adapters | None,
+        adapters: Control | None,
         tracing: Tracing,
     ) -> None:
         self._place, self._settings, self._targets = place, settings, targets
@@ -99,7 +96,7 @@ class RoutedModel:
 
     async def complete(self, request: Request) -> Completion:
         request = self._told(request)
-        steps, warnings = self._steps(request)
+        steps, warnings = await self._steps(request)
         until = _until(request)
         for number, step in enumerate(steps, start=1):
             asked = _within(request, until, last=number == len(steps))
@@ -107,16 +104,16 @@ class RoutedModel:
             try:
                 completion = await self._traced(step, warnings).complete(asked)
             except FairleadError as error:
-                self._record(step, began, error=error.code)
+                self._record(step, asked, began, error=error)
                 self._fall(error, warnings, last=number == len(steps))
             else:
-                self._record(step, began, completion)
+                self._record(step, asked, began, completion)
                 return _by(step, completion, warnings)
         raise AssertionError("a route has steps")  # pragma: no cover
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         request = self._told(request)
-        steps, warnings = self._steps(request)
+        steps, warnings = await self._steps(request)
         until = _until(request)
         for number, step in enumerate(steps, start=1):
             asked = _within(request, until, last=number == len(steps))
@@ -126,12 +123,12 @@ class RoutedModel:
                 async for delta in deltas:
                     first = first or time.perf_counter() - began
                     if delta.completion is not None:
-                        self._record(step, began, delta.completion, first)
+                        self._record(step, asked, began, delta.completion, first=first)
                         delta = replace(delta, completion=_by(step, delta.completion, warnings))
                     yield delta
                 return
             except FairleadError as error:
-                self._record(step, began, error=error.code, first=first)
+                self._record(step, asked, began, error=error, first=first)
                 if first is not None:  # what was given out is never taken back
                     raise
                 self._fall(error, warnings, last=number == len(steps))
@@ -148,22 +145,22 @@ class RoutedModel:
             request = replace(request, max_tokens=given.max_tokens)
         return request
 
-    def _steps(self, request: Request) -> tuple[list[_Step], list[str]]:
+    async def _steps(self, request: Request) -> tuple[list[_Step], list[str]]:
         """What is asked in order, and what is to be said about it."""
         given, warnings = self._settings, list[str]()
         model, adapter, reason = given.model, given.adapter, "the route's model"
         tier, why = fitting(given.tiers, request.view)
         first = list[_Step]()
         if tier is not None:
-            first += self._named(tier.model, tier.adapter, why, request, warnings)
-        first += self._named(model, adapter, reason, request, warnings)
+            first += await self._named(tier.model, tier.adapter, why, request, warnings)
+        first += await self._named(model, adapter, reason, request, warnings)
         names_of_rest = given.fallback
         if names_of_rest is None:
             names_of_rest = (model,) if adapter else ()
         seen, steps = set[str](), list[_Step]()
         for name in names_of_rest:
             if name != "embedded":
-                first += self._named(name, "", "fallback", request, warnings)
+                first += await self._named(name, "", "fallback", request, warnings)
         for step in first:
             if step.label not in seen:
                 seen.add(step.label)
@@ -175,7 +172,7 @@ class RoutedModel:
             )
         return steps, warnings
 
-    def _named(
+    async def _named(
         self, name: str, adapter: str, reason: str, request: Request, warnings: list[str]
     ) -> list[_Step]:
         """The model's step, or none where its adapter cannot be asked for."""
@@ -184,26 +181,37 @@ class RoutedModel:
             return []
         if not adapter:
             return [_Step(target=target, model=target.model, reason=reason)]
-        wanted, _, selector = adapter.partition("@")
-        choice = None
-        if self._adapters is not None:
-            choice = self._adapters.choose(
-                wanted, selector, tenant=request.tenant, thread=request.thread
+        if self._adapters is None or target.named is None:
+            warnings.append(
+                f"model {name!r} has no adapters to answer by; {adapter!r} was asked for"
             )
-        if choice is None or target.named is None:
-            warnings.append(f"there is no adapter {adapter!r} that model {name!r} could answer by")
-            return []
-        warnings += choice.warnings
-        named = target.named(choice.served)
-        return [_Step(target=target, model=named, reason=reason, adapter=choice)]
+            return [_Step(target=target, model=target.model, reason=reason)]
+        selector = parse_selector(adapter)
+        try:
+            choice = await self._adapters.shares.choose(
+                selector, tenant=request.tenant, thread=request.thread, subject=request.subject
+            )
+        except Unavailable as error:
+            warnings.append(
+                f"{error.message}; model {name!r} was asked without adapter {adapter!r}"
+            )
+            return [_Step(target=target, model=target.model, reason=reason)]
+        if choice.warning:
+            warnings.append(choice.warning)
+        named = target.named(choice.card.served_name) if choice.card else target.model
+        reason = f"{reason}, {choice.why}"
+        return [
+            _Step(target=target, model=named, reason=reason, adapter=selector.name, choice=choice)
+        ]
 
     def _traced(self, step: _Step, warnings: Sequence[str]) -> TracedModel:
         said = {names.ROUTE: self._place, names.ROUTE_REASON: step.reason}
-        if step.adapter:
+        card = step.choice.card if step.choice else None
+        if card:
             said |= {
-                names.LORA_NAME: step.adapter.name,
-                names.LORA_VERSION: step.adapter.version,
-                names.LORA_DIGEST: step.adapter.digest,
+                names.LORA_NAME: card.name,
+                names.LORA_VERSION: str(card.version),
+                names.LORA_DIGEST: card.digest,
             }
         if warnings:
             said[names.ROUTE_FALL] = warnings[-1]
@@ -212,22 +220,36 @@ class RoutedModel:
     def _record(
         self,
         step: _Step,
+        request: Request,
         began: float,
         completion: Completion | None = None,
+        *,
         first: float | None = None,
-        error: str = "",
+        error: FairleadError | None = None,
     ) -> None:
-        if self._adapters is None or step.adapter is None:
+        """What became of a call by an adapter, or by the base model in one's place."""
+        choice = step.choice
+        if self._adapters is None or choice is None:
             return
-        usage = completion.usage if completion else None
-        outcome = CallOutcome(
-            seconds=time.perf_counter() - began,
-            first_seconds=first,
-            input_tokens=usage.input_tokens if usage else 0,
-            output_tokens=usage.output_tokens if usage else 0,
-            error=error,
+        usage = completion.usage if completion else Usage()
+        formed = bool(request.output_schema or request.choice or request.regex or request.tools)
+        misformed = isinstance(error, BadForm)
+        self._adapters.outcomes.record(
+            Outcome(
+                name=step.adapter,
+                version=choice.card.version if choice.card else 0,
+                tenant=request.tenant,
+                answer=request.answer,
+                trial=choice.trial,
+                draw=choice.draw,
+                error=error is not None and not misformed,
+                ms=(time.perf_counter() - began) * 1000,
+                ttft_ms=None if first is None else first * 1000,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                bad_format=misformed if formed and (completion or misformed) else None,
+            )
         )
-        self._adapters.record(step.adapter, outcome)
 
     def _fall(self, error: FairleadError, warnings: list[str], *, last: bool) -> None:
         """Notes the fall, or raises where there is no falling."""

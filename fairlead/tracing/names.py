@@ -43,9 +43,13 @@ ROUTE_FALL = "fairlead.route.fall"
 """Why the model before it did not answer."""
 ATTEMPT = "fairlead.attempt"
 """Which try this is, from 1."""
+PROMPT_VERSION = "fairlead.prompt.version"
+"""The first 12 hexadecimal digits of the SHA-256 of the prompt's own text."""
 CHECKPOINT_ID = "fairlead.checkpoint.id"
 RETRIEVAL_PASSAGES = "fairlead.retrieval.passages"
 """One string per passage: id, score, source, hash; never text."""
+TEXTS = "fairlead.rerank.texts"
+"""How many texts were rated."""
 RETRIEVAL_CONFIDENCE = "fairlead.retrieval.confidence"
 RETRIEVAL_STAGE = "fairlead.retrieval.stage"
 """A stage of a search, such as `fuse`."""
@@ -108,7 +112,7 @@ CONTENT = frozenset(
     }
 )
 """What people and tools said: never recorded unless content capture is on."""
-REASONS = frozenset({DECISION_REASON, GUARD_REASON, ROUTE_FALL, ROUTE_REASON})
+REASONS = frozenset({DECISION_REASON, GUARD_REASON, HOP_DETAIL, ROUTE_FALL, ROUTE_REASON})
 """Why something was done, in words: whatever stands in quotes there is content too."""
 ATTRIBUTES = frozenset(
     value
@@ -161,6 +165,11 @@ def stage(name: str) -> Start:
 def embeddings(model: str, *, provider: str = "embedded") -> Start:
     """Texts turned into vectors; kind CLIENT, or INTERNAL in this process."""
     return f"embeddings {model}", {OPERATION: "embeddings", PROVIDER: provider, MODEL: model}
+
+
+def rerank(model: str, *, texts: int) -> Start:
+    """A cross-encoder on a server; kind CLIENT. The conventions have no name for it."""
+    return f"rerank {model}", {OPERATION: "rerank", MODEL: model, TEXTS: texts}
 
 
 def database(operation: str, collection: str, *, system: str, tenant: str) -> Start:

@@ -8,6 +8,7 @@ import orjson
 import re2
 
 from fairlead.errors import BadForm, BadReply, FairleadError, SettingsError
+from fairlead.forms import complaint
 from fairlead.protocols import Completion, Request, TokenLogprob, ToolFragment
 from fairlead.schema import ToolCall, Usage
 from fairlead.serving.replies import Passing, reason_of
@@ -241,18 +242,20 @@ def hold(completion: Completion, request: Request) -> None:
                 f"model {completion.model!r} did not keep to the {form} asked for: {wrong}",
                 hint="Ask again, give it more max_tokens, or use a server that holds it to one.",
                 arrived=completion.text[:_SHOWN],
+                usage=completion.usage,
             )
     known = {spec.name: spec.parameters for spec in request.tools}
     for call in completion.tool_calls:
         if call.tool not in known:
             wrong = f"it called {call.tool!r}, which is no tool it was given"
         else:
-            wrong = _unfit(dict(call.arguments), known[call.tool])
+            wrong = complaint(dict(call.arguments), known[call.tool])
         if wrong:
             raise BadForm(
                 f"model {completion.model!r} called {call.tool!r} wrongly: {wrong}",
                 hint="Ask again, or use a model that is better at tools.",
                 arrived=orjson.dumps(dict(call.arguments)).decode()[:_SHOWN],
+                usage=completion.usage,
             )
 
 
@@ -279,18 +282,4 @@ def _wrong(completion: Completion, request: Request) -> str:
         value = orjson.loads(completion.text)
     except orjson.JSONDecodeError as error:
         return f"it is no JSON ({error})"
-    return _unfit(value, request.output_schema)
-
-
-def _unfit(value: object, schema: Mapping[str, Any]) -> str:
-    """What a JSON Schema finds wrong; references to elsewhere are not followed."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s that plain text needs not
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 - see above
-    from referencing import Registry  # noqa: PLC0415 - see above
-
-    validator = Draft202012Validator(dict(schema), registry=Registry())
-    found = best_match(validator.iter_errors(value))
-    if found is None:
-        return ""
-    place = ".".join(map(str, found.absolute_path))
-    return f"{place}: {found.message}"[:500] if place else found.message[:500]
+    return complaint(value, request.output_schema)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from fairlead.errors import InputError
+from fairlead.forms import check_schema
 from fairlead.protocols import Message, Request
 from fairlead.schema import ToolSpec
 from fairlead.serving.remote.capabilities import Capabilities
@@ -133,6 +134,8 @@ class Body:
         if found is None:
             if len(self._tools) >= _KEPT:
                 del self._tools[next(iter(self._tools))]
+            for spec in tools:
+                _checked(f"the schema of tool {spec.name!r}", spec.parameters)
             text = orjson.dumps([_function(spec) for spec in tools]).decode()
             found = self._tools[key] = (tools, self._control.broken(text))
         return orjson.Fragment(found[1])
@@ -152,8 +155,12 @@ class Body:
                 f"two forms of output at once: {' and '.join(asked)}", hint="Ask for one of them."
             )
         ((name, value),) = asked.items()
+        if request.output_schema is not None:
+            _checked("output_schema", request.output_schema)
         if self._can.structured == "structured_outputs":
             made["structured_outputs"] = {name: value}
+            if name == "json":  # a weak model would write blanks up to its limit
+                made["structured_outputs"]["disable_any_whitespace"] = True
         elif self._can.structured == "response_format" and name == "json":
             made["response_format"] = {
                 "type": "json_schema",
@@ -185,3 +192,13 @@ def _function(spec: ToolSpec) -> Mapping[str, Any]:
             "parameters": dict(spec.parameters) or {"type": "object", "properties": {}},
         },
     }
+
+
+def _checked(what: str, schema: Mapping[str, Any]) -> None:
+    try:
+        check_schema(schema)
+    except ValueError as error:
+        raise InputError(
+            f"{what} is no JSON Schema: {error}",
+            hint="See https://json-schema.org/draft/2020-12.",
+        ) from error

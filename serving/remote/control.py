@@ -20,6 +20,8 @@ from fairlead.serving.remote.wire import Wire
 _INFO: Final = "/tokenizer_info"
 """vLLM's, where it was started with --enable-tokenizer-info-endpoint."""
 _signs: Final = re.compile(r"[\W_]")
+REST: Final = 30.0
+"""Seconds in which a server that did not answer is not asked again for its tokens."""
 _MARKUP: Final = frozenset("<>[]{}|＜＞｜")
 _FILES: Final = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -83,18 +85,20 @@ class ControlTokens:
         self._tokens = frozenset(tokens)
         self._servers = list(servers)
         self._lock = asyncio.Lock()
+        self._rests_until = 0.0
         self.broken = breaking(self._tokens)
         """The text without control tokens."""
 
     async def learn(self) -> None:
         """Asks the servers, until one of them told or all have said that they do not tell."""
-        if not self._servers:
+        if not self._servers or asyncio.get_running_loop().time() < self._rests_until:
             return
         async with self._lock:
             for wire in list(self._servers):
                 try:
                     told = await from_server(wire)
                 except FairleadError:
+                    self._rests_until = asyncio.get_running_loop().time() + REST
                     continue  # it is away, and will be asked again
                 self._servers.remove(wire)
                 if told is not None:

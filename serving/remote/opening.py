@@ -4,16 +4,25 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fairlead.errors import InputError
+from fairlead.model_sections import ModelSettings
 from fairlead.serving.remote.body import Body
+from fairlead.serving.remote.calls import Calls, Patience
 from fairlead.serving.remote.capabilities import Capabilities, ServerKind
 from fairlead.serving.remote.control import ControlTokens
 from fairlead.serving.remote.endpoints import Endpoints
-from fairlead.serving.remote.model import HttpModel, Patience
+from fairlead.serving.remote.model import HttpModel
 from fairlead.serving.remote.wire import Wire
 from fairlead.tracing import Tracing
 
 _SALT = b"fairlead prefix cache"
 """Keeps tenants apart where no key is given; who may send requests of his own could find it out."""
+
+
+def calls_of(told: ModelSettings, *, api_key: str, tracing: Tracing | None = None) -> Calls:
+    """Calls of a configured server; close them when done."""
+    wires = [Wire(url, api_key=api_key, connect=told.connect_seconds) for url in told.addresses]
+    patience = Patience(seconds=told.seconds, tries=told.tries, pause=told.pause_seconds)
+    return Calls(Endpoints(wires), patience=patience, tracing=tracing)
 
 
 @asynccontextmanager
@@ -56,10 +65,9 @@ async def open_model(
         told = wires if can.tokenizer_info else ()
         control = ControlTokens(control_tokens, servers=told)
         key = (salt_key or api_key or "").encode() or _SALT
+        patience = Patience(seconds=seconds, gap=gap, tries=tries, pause=pause)
         yield HttpModel(
             name,
-            Endpoints(wires),
+            Calls(Endpoints(wires), patience=patience, tracing=tracing),
             Body(name, can, salt_key=key, control=control),
-            patience=Patience(seconds=seconds, gap=gap, tries=tries, pause=pause),
-            tracing=tracing,
         )

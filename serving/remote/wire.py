@@ -138,10 +138,20 @@ class Wire:
 
     async def get(self, path: str, *, seconds: float, root: bool = False) -> tuple[int, bytes]:
         """Status and body. `root`: the path is the server's, not below a /v1 of the address."""
+        return await self.ask("GET", path, None, seconds=seconds, root=root)
+
+    async def ask(
+        self, method: str, path: str, body: bytes | None, *, seconds: float, root: bool = False
+    ) -> tuple[int, bytes]:
+        """Status and body, whatever they are. Raises `Passing` where nobody answers in time."""
         with self._plainly(seconds):
             async with asyncio.timeout(seconds):
-                async with self._open().get(
-                    self._at(path, root), headers=self._fixed, allow_redirects=False
+                async with self._open().request(
+                    method,
+                    self._at(path, root),
+                    data=body,
+                    headers=self._fixed,
+                    allow_redirects=False,
                 ) as response:
                     return response.status, await self._bytes(path, response)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,11 @@ import pytest
 from fairlead import Assistant, Document
 from fairlead.decisions import View
 from fairlead.errors import BadForm, SettingsError, Unavailable
-from fairlead.protocols import (
-    AdapterChoice,
-    CallOutcome,
-    Delta,
-    Message,
-    Request,
-)
+from fairlead.model_sections import RouteSettings, Tier
+from fairlead.protocols import Delta, Message, Request
 from fairlead.schema import Hop
-from fairlead.sections import RouteSettings, Tier
 from fairlead.serving import ScriptedModel
+from fairlead.serving.adapters import AdapterCard, Choice, Outcome, Selector
 from fairlead.serving.routes import RoutedModel, Target, check_tiers, fitting
 from fairlead.tracing import SpanStore, TraceReader, Tracing
 from tests.serving.remote.protocol import ChatServer, answered, hang, reply
@@ -39,17 +35,27 @@ class Adapting(ScriptedModel):
         return ScriptedModel(say, name=served)
 
 
+CARD = AdapterCard(
+    name="good", version=3, digest="abc" * 20, base="base", base_digest="", rank=8, targets=(),
+    data_digest="", stage="stable", share=100, added_by="ada", added_at="", changed_at="",
+)  # fmt: skip
+
+
 class Registry:
+    """What a route needs of adapters: one stable version of every name."""
+
     def __init__(self) -> None:
-        self.recorded: list[tuple[str, CallOutcome]] = []
+        self.recorded: list[tuple[str, int, Outcome]] = []
+        self.shares = self.outcomes = self
 
-    def choose(self, name: str, selector: str, *, tenant: str, thread: str) -> AdapterChoice | None:
-        if selector != "stable":
-            return None
-        return AdapterChoice(served=f"{name}-3-abc", name=name, version="3", digest="abc")
+    async def choose(self, selector: Selector, **asked: str) -> Choice:
+        if selector.which != "stable":
+            said = f"adapter {selector.name}@{selector.which} is not there"
+            return Choice(card=None, why="base", warning=said)
+        return Choice(card=replace(CARD, name=selector.name), why="stable", trial=4, draw=7)
 
-    def record(self, choice: AdapterChoice, outcome: CallOutcome) -> None:
-        self.recorded.append((choice.served, outcome))
+    def record(self, outcome: Outcome) -> None:
+        self.recorded.append((outcome.name, outcome.version, outcome))
 
 
 def down(request: Request) -> str:
@@ -84,7 +90,8 @@ def routed(
         for name, model in models.items()
     }
     given = RouteSettings(**settings)
-    return RoutedModel("answer", given, targets, adapters=registry, tracing=tracing)
+    control: Any = registry
+    return RoutedModel("answer", given, targets, adapters=control, tracing=tracing)
 
 
 async def test_adapter_base_another_and_what_is_said(tracing: Tracing, tmp_path: Path) -> None:
@@ -102,16 +109,16 @@ async def test_adapter_base_another_and_what_is_said(tracing: Tracing, tmp_path:
     assert completion.route is not None and completion.route.model == "backup"
     assert completion.route.reason == "fallback"
     assert completion.warnings == (
-        "bad-3-abc is not loaded; the next model of the route was asked",
+        "bad-3-abcabcabcabc is not loaded; the next model of the route was asked",
         "it is down; the next model of the route was asked",
     )
     assert models["backup"].requests[0].temperature == 0.1
     tracing.flush()
     spans = TraceReader(tmp_path / "traces.db").trace(root.trace_id).spans
     calls = [span for span in spans if span.name.startswith("chat ")]
-    assert [span.name for span in calls] == ["chat bad-3-abc", "chat base", "chat backup"]
+    assert [span.name for span in calls] == ["chat bad-3-abcabcabcabc", "chat base", "chat backup"]
     assert [span.status for span in calls] == ["error", "error", "ok"]
-    assert calls[0].attributes["fairlead.lora.digest"] == "abc"
+    assert calls[0].attributes["fairlead.lora.digest"] == CARD.digest
     assert {span.attributes["fairlead.route"] for span in calls} == {"answer"}
     assert "it is down" in str(calls[2].attributes["fairlead.route.fall"])
 
@@ -120,15 +127,36 @@ async def test_an_adapter_answers_and_its_outcome_is_recorded(tracing: Tracing) 
     registry = Registry()
     model = routed(tracing, {"base": Adapting([], name="base")}, registry, adapter="good@stable")
     completion = await model.complete(ASKED)
-    assert completion.text == "as good-3-abc" and completion.warnings == ()
+    assert completion.text == "as good-3-abcabcabcabc" and completion.warnings == ()
     assert completion.route is not None
     assert (completion.route.adapter, completion.route.version) == ("good", "3")
     assert [(await_.text, await_.completion is None) async for await_ in model.stream(ASKED)]
     bad = routed(tracing, {"base": Adapting(["base"], name="b")}, registry, adapter="bad@stable")
     assert (await bad.complete(ASKED)).text == "base"  # without `fallback`: its own model
-    served = [(name, outcome.error) for name, outcome in registry.recorded]
-    assert served == [("good-3-abc", ""), ("good-3-abc", ""), ("bad-3-abc", "unavailable")]
-    assert registry.recorded[1][1].first_seconds is not None
+    assert [(name, version) for name, version, _ in registry.recorded] == [
+        ("good", 3),
+        ("good", 3),
+        ("bad", 3),
+    ]
+    whole, streamed, failed = (outcome for *_, outcome in registry.recorded)
+    assert not whole.error and whole.ttft_ms is None and (whole.trial, whole.draw) == (4, 7)
+    assert streamed.ttft_ms is not None and failed.error
+
+
+async def test_output_of_the_wrong_form_counts_for_the_version(tracing: Tracing) -> None:
+    def misformed(request: Request) -> str:
+        raise BadForm("no JSON", arrived="{")
+
+    class Misforming(ScriptedModel):
+        def named(self, served: str) -> ScriptedModel:
+            return ScriptedModel(misformed, name=served)
+
+    registry = Registry()
+    model = routed(tracing, {"base": Misforming([])}, registry, adapter="good@stable")
+    with pytest.raises(BadForm):
+        await model.complete(Request(messages=ASKED.messages, choice=("a",), answer="run"))
+    ((_, _, outcome),) = registry.recorded
+    assert outcome.bad_format and not outcome.error and outcome.answer == "run"
 
 
 @pytest.mark.parametrize("adapter", ["good@canary", "good@7"])

@@ -119,7 +119,7 @@ async def test_tools_both_ways(server: ChatServer) -> None:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        ({"name": "weather", "arguments": '{"city": 5}'}, "city: 5 is not of type 'string'"),
+        ({"name": "weather", "arguments": '{"city": 5}'}, 'city: 5 is not of type "string"'),
         ({"name": "weather", "arguments": '{"city":'}, "arguments that are not JSON"),
         ({"name": "weather", "arguments": "[1]"}, "arguments that are no JSON object"),
         ({"name": "launch", "arguments": "{}"}, "no tool it was given"),
@@ -147,7 +147,9 @@ async def test_forms_of_output(
     async with open_model(server.url, "base", server="vllm") as model:
         server.acts.append(reply(body=answered(good)))
         assert (await model.complete(asked(**options))).text == good
-        assert server.seen[0].body["structured_outputs"] == sent
+        constrained = server.seen[0].body["structured_outputs"]
+        constrained.pop("disable_any_whitespace", None)
+        assert constrained == sent
         server.acts.append(reply(body=answered(bad)))
         with pytest.raises(BadReply, match="did not keep to the") as raised:
             await model.complete(asked(**options))
@@ -343,7 +345,7 @@ async def test_the_breaker_opens_and_one_tries(
         with pytest.raises(Unavailable, match="left alone"):
             await model.complete(asked())
         assert len(server.seen) == 5
-        breaker = model._endpoints.wires[0].breaker
+        breaker = model._calls._endpoints.wires[0].breaker
         monkeypatch.setattr(breaker, "_clock", lambda: time.monotonic() + 60)
         server.always = reply()
         assert (await model.complete(asked())).text == "Hello."
