@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from fairlead.forms import broken_rule
 from fairlead.guardrails import clean, find_pii, find_secrets
 from fairlead.serving.training.encoding import texts
 from fairlead.serving.training.forms import Example
@@ -48,18 +49,10 @@ def tool_faults(example: Example) -> Iterator[tuple[str, str]]:
 
 
 def _broken(schema: object, arguments: object) -> str:
-    """The first thing that is wrong with arguments; a schema that is none says nothing."""
-    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - 0.1 s
-
+    """The rule that arguments break; never what they hold."""
     if not isinstance(schema, dict):
         return ""
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError:
+        return broken_rule(arguments, schema)
+    except ValueError:
         return "the tool's schema is no JSON Schema"
-    error = next(Draft202012Validator(schema).iter_errors(arguments), None)
-    return (
-        f"{'/'.join(map(str, error.absolute_path)) or 'they'}: breaks {error.validator!r}"
-        if error
-        else ""
-    )
