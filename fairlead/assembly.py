@@ -99,6 +99,7 @@ def _answerer(
     writer = ModelAnswerer(
         TracedModel(ours, tracing, provider=provider),
         context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN,
+        prompt=settings.prompts.answerer,
     )
     return FallbackAnswerer(writer, ExtractiveAnswerer(embedder))
 

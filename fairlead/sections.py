@@ -31,6 +31,18 @@ class ModelSettings(Section):
     """Keyword arguments for the LangChain class."""
 
 
+class Prompts(Section):
+    """Text files instead of the prompts that come along.
+
+    Relative to the settings file's folder, else to the current one.
+    """
+
+    planner: Path | None = None
+    planner_tools: Path | None = None
+    """The same for a planner that works by function calls."""
+    answerer: Path | None = None
+
+
 class Secret(Section):
     """Where a secret is found; never the secret itself."""
 

@@ -25,6 +25,7 @@ from fairlead.sections import (
     Guard,
     ModelSettings,
     Policy,
+    Prompts,
     Retrieval,
     Section,
     ServedModel,
@@ -46,6 +47,7 @@ class Settings(Section):
     storage: Storage = Storage()
     model: ModelSettings = ModelSettings()
     models: Mapping[Name, ServedModel] = Field(default_factory=dict)
+    prompts: Prompts = Prompts()
     retrieval: Retrieval = Retrieval()
     collections: Mapping[Name, Collection] = Field(default_factory=dict)
     weaviate: Weaviate = Weaviate()
@@ -128,7 +130,9 @@ def _settled(values: dict[str, Any], origins: Mapping[str, str], file: Path | No
         raise _complaint(first, origins) from error
     root = file.parent if file else Path.cwd()
     path = root / settings.storage.path.expanduser()
-    return settings.model_copy(update={"storage": Storage(path=path)})
+    prompts = {name: root / given.expanduser() for name, given in settings.prompts if given}
+    placed = {"storage": Storage(path=path), "prompts": Prompts(**prompts)}
+    return settings.model_copy(update=placed)
 
 
 def _complaint(error: ErrorDetails, origins: Mapping[str, str]) -> SettingsError:

@@ -43,6 +43,18 @@ def test_stronger_layers_win_and_are_remembered(
     assert loaded.settings.storage.path == tmp_path / ".fairlead"
 
 
+def test_prompts_lie_beside_the_settings_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fairlead.toml").write_text('[prompts]\nplanner = "p.md"\nanswerer = "/x/a.md"\n')
+    below = tmp_path / "down"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    prompts = load().settings.prompts
+    assert prompts.planner == tmp_path / "p.md" and prompts.answerer == Path("/x/a.md")
+    assert prompts.planner_tools is None
+
+
 def test_a_mapping_reads_no_file_but_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
