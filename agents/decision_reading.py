@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
+from fairlead import forms
 from fairlead.agents.conversation import quoted_reason
 from fairlead.agents.decision_schema import (
     CALLS,
@@ -179,19 +180,7 @@ def complaint(value: Json, schema: Mapping[str, Any]) -> str:
 
     A schema that is broken, or leans on one that lies elsewhere, complains of nothing.
     """
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s that few runs need
-    from jsonschema.exceptions import SchemaError, best_match  # noqa: PLC0415 - see above
-    from referencing import Registry  # noqa: PLC0415 - see above
-    from referencing.exceptions import Unresolvable  # noqa: PLC0415 - see above
-
     try:
-        Draft202012Validator.check_schema(schema)
-        # A registry of our own: the default one would fetch what a `$ref` names.
-        validator = Draft202012Validator(schema, registry=Registry())
-        wrong = best_match(validator.iter_errors(value))
-    except (SchemaError, Unresolvable):
+        return forms.complaint(value, schema)[:_LONGEST]
+    except ValueError:
         return ""
-    if wrong is None:
-        return ""
-    where = ".".join(map(str, wrong.absolute_path))
-    return f"{where}: {wrong.message}"[:_LONGEST] if where else wrong.message[:_LONGEST]

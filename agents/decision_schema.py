@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from fairlead.agents.remembered import once_each
 from fairlead.decisions import View
 from fairlead.schema import Json, ToolSpec
 
@@ -114,6 +115,7 @@ def calls_schema(tools: Sequence[ToolSpec]) -> Schema:
     return several(each[0] if len(each) == 1 else {"anyOf": each}, CALLS)
 
 
+@once_each
 def arguments_schema(spec: ToolSpec) -> Schema:
     """The tool's parameters in the part of JSON Schema that grammars know."""
     known = spec.parameters.get("$defs") or spec.parameters.get("definitions")

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fairlead.agents.decision_schema import arguments_schema
+from fairlead.agents.remembered import once_each
 from fairlead.schema import ToolSpec
 
 _LONGEST: Final = 300
 """Characters of a description; longer ones are cut."""
 
 
+@once_each
 def described(spec: ToolSpec) -> str:
     """The tool's name, what it does, its effect where it has one, and its parameters."""
     effect = "" if spec.effect in ("read", "egress") else f" ({spec.effect})"

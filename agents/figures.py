@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from fairlead.agents.words import fold
@@ -84,6 +85,11 @@ class Figure:
 
 def figures(text: str) -> list[Figure]:
     """The figures of a text, in order of kind: dates, times, numbers."""
+    return list(_figures(text))
+
+
+@lru_cache(maxsize=512)  # a passage's are asked for with every sentence that cites it
+def _figures(text: str) -> tuple[Figure, ...]:
     rest = fold(text)
     found: list[Figure] = []
     for pattern, read in ((_DATE, _date), (_TIME, _time)):
@@ -92,7 +98,7 @@ def figures(text: str) -> list[Figure]:
             if figure:
                 found.append(figure)
         rest = pattern.sub(lambda m: " " * len(m[0]) if _read(m) else m[0], rest)
-    return [*found, *_numbers(rest)]
+    return (*found, *_numbers(rest))
 
 
 def holds(known: Iterable[Figure], figure: Figure) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from fairlead.agents import conversation
 from fairlead.agents.certainty import ALTERNATIVES, kind_probability
@@ -12,14 +12,17 @@ from fairlead.agents.decision_schema import Fields, decision_schema
 from fairlead.agents.functions import function_names, functions, read_calls
 from fairlead.agents.prompts import Prompt, read_prompt
 from fairlead.decisions import AnswerNow, AnyDecision, Decision, Planning, View
-from fairlead.errors import Unavailable
+from fairlead.errors import BadForm, SettingsError, Unavailable
 from fairlead.guardrails import clean
 from fairlead.protocols import Completion, Message, Model, Planner, Request
+from fairlead.schema import Usage
 
 CONTEXT: Final = 6000
 """Characters of passages that one step shows; about 1,500 tokens."""
 TOKENS: Final = 1024
 """Tokens of a reply."""
+SHARE: Final = 0.5
+"""Of the run's time that is left, what one decision may take; the fallback needs some too."""
 ATTEMPTS: Final = 2
 """How often the model is asked for one decision."""
 _KEPT: Final = 2000
@@ -64,9 +67,13 @@ class ModelPlanner:
         request = self.request(view)
         took, wrong = Planning(prompt=self._prompt.version, attempts=0), ""
         for _ in range(ATTEMPTS):
+            unfit = ""
             try:
                 completion = await self._model.complete(request)
-            except Unavailable as error:
+            except BadForm as error:  # the client looked first
+                cost = error.usage if isinstance(error.usage, Usage) else Usage(model_calls=1)
+                completion, unfit = Completion(text=error.arrived, usage=cost), error.message
+            except (Unavailable, SettingsError) as error:
                 wrong = error.message
                 break
             took = replace(
@@ -76,6 +83,8 @@ class ModelPlanner:
                 attempts=took.attempts + 1,
             )
             try:
+                if unfit:
+                    raise Unusable(unfit)
                 return replace(self.read(completion, view), planning=took)
             except Unusable as error:
                 wrong = f"model {self._model.name!r} made no usable decision: {error}"
@@ -86,24 +95,28 @@ class ModelPlanner:
         """What the model is asked at this hop."""
         structured = self._mode == "structured"
         system = conversation.instructions(view, self._prompt, self._fields, tools=structured)
-        seconds = view.budget.seconds or None
+        about: dict[str, Any] = {
+            "max_tokens": self._max_tokens,
+            "temperature": 0.0,
+            "deadline": view.budget.seconds * SHARE or None,
+            "tenant": view.tenant,
+            "thread": view.thread,
+            "subject": view.subject,
+            "view": view,
+        }
         if structured:
             messages = conversation.with_replies(view, self._context)
             return Request(
                 messages=(system, *messages),
                 output_schema=decision_schema(view, self._fields),
                 logprobs=ALTERNATIVES,
-                max_tokens=self._max_tokens,
-                temperature=0.0,
-                deadline=seconds,
+                **about,
             )
         names = function_names(view.tools)
         return Request(
             messages=(system, *conversation.with_calls(view, self._context, names)),
             tools=functions(view, self._fields),
-            max_tokens=self._max_tokens,
-            temperature=0.0,
-            deadline=seconds,
+            **about,
         )
 
     def read(self, completion: Completion, view: View) -> AnyDecision:

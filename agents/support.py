@@ -16,7 +16,7 @@ from typing import Final
 from fairlead.agents.figures import Figure, figures, holds
 from fairlead.agents.questions import proper_names
 from fairlead.agents.stretches import surroundings
-from fairlead.agents.words import STOP_WORDS, stem, stems, words
+from fairlead.agents.words import STOP_WORDS, stem, stems, word_set, words
 from fairlead.schema import Passage, ToolResult
 
 SHARED: Final = 0.4
@@ -119,11 +119,11 @@ def unknown_names(claim: str, backing: Backing) -> list[str]:
     the words of `European Union` stand, and the other way round; `Norwegian` where `Norway` does.
     """
     known = backing.whole
-    if _writes_nouns_with_capitals(known):
-        return []
-    held = set(words(known))
-    roots = {stem(word) for word in held}
     names = proper_names(claim) | (proper_names(backing.question) & set(words(claim)[:1]))
+    held = word_set(known) if names else frozenset[str]()
+    if names <= held or _writes_nouns_with_capitals(known):
+        return []
+    roots = {stem(word) for word in held}
     left = names - held - _initials(known) - _spelt_out(claim, known)
     missing = {name for name in left if stem(name) not in roots and not _akin(name, held)}
     return [word for word in re.findall(r"[^\W_]+", claim) if missing & set(words(word))]

@@ -40,6 +40,8 @@ _ENDINGS: Final = (
 
 def fold(text: str) -> str:
     """Lower case without accents, curly quotes made straight, `e-mail` written as one word."""
+    if text.isascii():
+        return text.lower().replace("e-mail", "email")
     flat = unicodedata.normalize("NFKD", text.replace("’", "'").lower())
     plain = "".join(c for c in flat if not unicodedata.combining(c))
     return plain.replace("e-mail", "email")
@@ -55,6 +57,12 @@ def words(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=256)
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text that is looked at again and again, such as a passage."""
+    return frozenset(words(text))
+
+
 def content(text: str) -> list[str]:
     """The words that say something of the subject, in order."""
     return [word for word in words(text) if word not in STOP_WORDS]
@@ -62,7 +70,12 @@ def content(text: str) -> list[str]:
 
 def stems(text: str) -> list[str]:
     """The stems of the content words, in order."""
-    return [stem(word) for word in content(text)]
+    return list(_stems(text))
+
+
+@lru_cache(maxsize=2048)  # sentences of a passage, compared with each sentence of an answer
+def _stems(text: str) -> tuple[str, ...]:
+    return tuple(stem(word) for word in content(text))
 
 
 @lru_cache(maxsize=20_000)

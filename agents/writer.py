@@ -71,9 +71,17 @@ class ModelAnswerer:
             view.question, passages, results, view.history, note=view.note, prompt=self._prompt
         )
         completion = await self._model.complete(
-            Request(messages=messages, deadline=view.budget.seconds or None)
+            Request(
+                messages=messages,
+                deadline=view.budget.seconds or None,
+                tenant=view.tenant,
+                thread=view.thread,
+                subject=view.subject,
+                answer=view.run_id,
+                view=view,
+            )
         )
-        route = Route(model=self._model.name)
+        route = completion.route or Route(model=self._model.name)
         said = clean(completion.text).text.strip()
         if not said or said.rstrip(".!").upper() == NO_ANSWER:
             return Draft(

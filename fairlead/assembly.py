@@ -10,11 +10,13 @@ from fairlead.agents import (
     ExtractiveAnswerer,
     FallbackAnswerer,
     ModelAnswerer,
+    ModelPlanner,
 )
 from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
-from fairlead.serving import LangChainModel, TracedModel, langchain_class, open_embedder
+from fairlead.serving import open_embedder, open_models, open_reranker
+from fairlead.serving.models import Models, open_control
 from fairlead.settings import Settings
 from fairlead.storage import Leases
 from fairlead.tools import BUILTINS, Journal, Toolbox
@@ -23,7 +25,6 @@ from fairlead.tracing import SpanStore, Tracing
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from opentelemetry.trace import TracerProvider
-    from typing_extensions import TypeIs
 
 CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for English; the budget of a prompt's passages is given in tokens."""
@@ -56,17 +57,25 @@ async def assembled(
         toolbox = Toolbox([*BUILTINS, *tools], settings, journal)
         checkpoints = Checkpoints(root / "runs.db", principal=principal)
         opened.callback(checkpoints.close)
-        library = Library(root / "knowledge", embedder, settings, tracing)
+        reranker = open_reranker(settings, tracing)
+        if reranker is not None:
+            opened.push_async_callback(reranker.close)
+        library = Library(root / "knowledge", embedder, settings, tracing, reranker=reranker)
         opened.push_async_callback(library.close)
         await library.check_embedder()
+        control = await opened.enter_async_context(open_control(settings))
+        models = await opened.enter_async_context(
+            open_models(settings, model=model, adapters=control, tracing=tracing)
+        )
         parts = Parts(
-            planner=planner or EmbeddedPlanner(embedder),
-            answerer=_answerer(settings, model, embedder, tracing),
+            planner=planner or _planner(settings, models, embedder),
+            answerer=_answerer(settings, models, embedder),
             searcher=library,
             tools=toolbox,
             tracing=tracing,
             settings=settings,
             principal=principal,
+            verdicts=control.outcomes if control else None,
         )
         await warming
         yield {
@@ -75,6 +84,7 @@ async def assembled(
             "library": library,
             "toolbox": toolbox,
             "leases": Leases.at(root / "threads.lock"),
+            "control": control,
         }
 
 
@@ -83,26 +93,29 @@ def _warm(embedder: Embedder | None) -> None:
         embedder.embed(["ready"])
 
 
-def _answerer(
-    settings: Settings,
-    model: "Model | BaseChatModel | None",
-    embedder: Embedder | None,
-    tracing: Tracing,
-) -> Answerer:
-    """The model that was given, else the configured one, else the embedded answerer."""
-    if model is None and settings.model.provider != "embedded":
-        model = langchain_class(settings.model.provider, settings.model.options)
+def _planner(settings: Settings, models: Models, embedder: Embedder | None) -> Planner:
+    """The models of the planner's route, with the embedded planner behind them; else that alone."""
+    embedded = EmbeddedPlanner(embedder)
+    model = models.route("planner")
     if model is None:
-        return ExtractiveAnswerer(embedder)
-    provider = "fairlead" if _is_model(model) else type(model).__module__.partition(".")[0]
-    ours = model if _is_model(model) else LangChainModel(model)
-    writer = ModelAnswerer(
-        TracedModel(ours, tracing, provider=provider),
-        context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN,
-        prompt=settings.prompts.answerer,
+        return embedded
+    route = settings.routes["planner"]
+    fields = {name: given.fields for name, given in settings.collections.items()}
+    return ModelPlanner(
+        model, fallback=embedded, mode=route.mode, prompt=route.prompt, fields=fields
     )
-    return FallbackAnswerer(writer, ExtractiveAnswerer(embedder))
 
 
-def _is_model(model: "Model | BaseChatModel") -> "TypeIs[Model]":
-    return callable(getattr(model, "complete", None)) and callable(getattr(model, "stream", None))
+def _answerer(settings: Settings, models: Models, embedder: Embedder | None) -> Answerer:
+    """The models of the answer's route, and the embedded answerer where they cannot."""
+    embedded = ExtractiveAnswerer(embedder)
+    model = models.route("answer")
+    if model is None:
+        return embedded
+    route = settings.routes.get("answer")
+    writer = ModelAnswerer(
+        model,
+        context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN,
+        prompt=route.prompt if route else None,
+    )
+    return FallbackAnswerer(writer, embedded) if models.embedded_stands_in("answer") else writer

@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # heavy, or only needed for annotations
 
     from fairlead.graphs import Parts
     from fairlead.graphs.machine import Machine
+    from fairlead.serving.adapters import Control
 
 THREAD_LIMIT = 128
 """Characters of a thread's name."""
@@ -60,11 +61,13 @@ class Assistant:
         library: Library,
         toolbox: Toolbox,
         leases: Leases,
+        control: "Control | None" = None,
     ) -> None:
         self.parts = parts
         """What the machine is made of, for a machine of your own from `fairlead.graphs`."""
         self._machine = machine
         self._leases = leases
+        self._control = control
         self.library = library
         self.toolbox = toolbox
 
@@ -207,6 +210,17 @@ class Assistant:
             if answer is None:
                 raise NotFound(f"no run on thread {thread!r}", hint="Ask something on it first.")
             return answer
+
+    def feedback(self, run_id: str, *, good: bool, tenant: str = DEFAULT_TENANT) -> None:
+        """What somebody thinks of an answer, by its `run_id`; the last word holds.
+
+        It counts for the version of the adapter that wrote it, as a guard of its canary. Of answers
+        that no adapter wrote nothing is kept. Never blocks.
+        """
+        if self._control is not None:
+            self._control.outcomes.feedback(
+                run_id, tenant=tenant_principal(tenant).tenant, down=not good
+            )
 
     async def _turn(self, question: str, config: Any) -> Answer:
         if config["configurable"]["fairlead_new"]:

@@ -193,5 +193,9 @@ class View:
     budget: Budget = Budget(hops=1, tool_calls=0, tokens=0, seconds=0.0)
     confidence: float = 0.0
     """The best search confidence so far, 0 to 1."""
+    tenant: str = ""
+    thread: str = ""
+    subject: str = ""
+    run_id: str = ""
     note: str = ""
     """What verification found wrong with an earlier draft of this turn; empty before."""

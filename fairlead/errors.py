@@ -6,7 +6,10 @@
     │   └── ThreadBusy   "thread_busy"  exit 2   this thread already has a run in progress
     ├── SettingsError    "settings"     exit 3   settings file, environment, storage folder, schemas
     ├── Refused          "refused"      exit 4   policy, guard or authentication said no
-    └── Unavailable      "unavailable"  exit 5   a dependency is down, locked or full; may pass
+    ├── Unavailable      "unavailable"  exit 5   a dependency is down, locked or full; may pass
+    │   └── BadReply     "bad_reply"    exit 5   a model's answer was cut off or cannot be read
+    │       └── BadForm  "bad_form"     exit 5   it is whole, and not of the form asked for
+    └── CheckFailed      "check_failed" exit 6   a gate is not met; what is stored was changed
 
 Each carries a `message` (what is wrong, names quoted) and a `hint` (what to do next).
 """
@@ -67,3 +70,31 @@ class Unavailable(FairleadError):
     code = "unavailable"
     exit_code = 5
     transient = True
+
+
+class BadReply(Unavailable):
+    """A model's answer that cannot be used; `arrived` is the text that came, `usage` what it cost
+    (a `Usage`) where that is known."""
+
+    code = "bad_reply"
+
+    def __init__(
+        self, message: str, *, hint: str = "", arrived: str = "", usage: object = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.arrived = arrived
+        self.usage = usage
+
+
+class BadForm(BadReply):
+    """A model's output that is whole and has not the form that was asked for; asking again may
+    help, telling what was wrong with it helps more."""
+
+    code = "bad_form"
+
+
+class CheckFailed(FairleadError):
+    """A gate is not met, or something stored is no longer what it was."""
+
+    code = "check_failed"
+    exit_code = 6

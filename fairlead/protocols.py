@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -13,6 +13,7 @@ from fairlead.schema import (
     Draft,
     Json,
     Principal,
+    Route,
     SearchMode,
     ToolCall,
     ToolOutput,
@@ -37,24 +38,47 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a model is asked. `output_schema` asks for JSON of that JSON Schema."""
+    """What a model is asked.
+
+    At most one of `output_schema` (JSON of that JSON Schema), `choice`, `regex` and `grammar` says
+    what form the text must have.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
-    output_schema: Mapping[str, Json] | None = None
+    tool_choice: Literal["auto", "required", "none"] = "auto"
+    output_schema: Mapping[str, Any] | None = None
+    choice: tuple[str, ...] = ()
+    """The text is one of these."""
+    regex: str = ""
+    """The whole text matches it (RE2 syntax)."""
+    grammar: str = ""
+    """EBNF as the server reads it."""
+    logprobs: int | None = None
+    """How many alternatives of each token are told with their log probabilities, 0 to 20."""
     max_tokens: int | None = None
     temperature: float | None = None
     seed: int | None = None
     deadline: float | None = None
     """Seconds left."""
-    logprobs: int | None = None
-    """Alternatives wanted for each token; 0 for the chosen ones alone, None for no logprobs."""
+    tenant: str = ""
+    """Whose request it is: a server's cache of prompts is not shared between tenants."""
+    thread: str = ""
+    """Requests of one thread go to one server where several serve the model, and to one version of
+    an adapter."""
+    subject: str = ""
+    """Who asks; stands in for the thread where there is none."""
+    answer: str = ""
+    """The id of the answer that it is to write, by which feedback on it comes."""
+    view: View | None = None
+    """What it is about, by which a route chooses a model; no model is sent it."""
     extra: Mapping[str, Json] = Field(default_factory=dict)
+    """Further fields of the request, as the server names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenLogprob:
-    """One token of a completion: the natural logarithm of its probability, and of others there."""
+    """One token of the text and its log probability; `top` are the likeliest in its place."""
 
     token: str
     logprob: float
@@ -72,7 +96,21 @@ class Completion:
     model: str = ""
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    route: Route | None = None
+    """Which model and adapter wrote it, where a route chose."""
     warnings: tuple[str, ...] = ()
+    """What the server could not do, and which model had to stand in for which."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolFragment:
+    """A piece of a tool call that is being streamed: the call's place, and what is new of it."""
+
+    index: int
+    call_id: str = ""
+    tool: str = ""
+    arguments: str = ""
+    """JSON text; complete only once all pieces are joined."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +118,8 @@ class Delta:
     """A piece of a streamed completion; the last one carries `completion`."""
 
     text: str = ""
+    reasoning: str = ""
+    tool: ToolFragment | None = None
     completion: Completion | None = None
 
 
@@ -92,6 +132,14 @@ class Model(Protocol):
     async def complete(self, request: Request) -> Completion: ...
 
     def stream(self, request: Request) -> AsyncIterator[Delta]: ...
+
+
+class Verdicts(Protocol):
+    """Is told what the verifier found in a model's answer."""
+
+    def verified(self, answer: str, *, tenant: str, unverified: bool) -> None:
+        """`answer` is the run's id. Never blocks, never raises."""
+        ...
 
 
 class Planner(Protocol):

@@ -283,6 +283,8 @@ class Route:
     adapter: str = ""
     version: str = ""
     digest: str = ""
+    reason: str = ""
+    """Why this one was asked, where there was a choice."""
 
 
 @dataclass(frozen=True, kw_only=True)

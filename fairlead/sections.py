@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fairlead.schema import Effect, Json, Personal
 
-_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
+NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 
 
 class Section(BaseModel):
@@ -20,27 +20,8 @@ class Storage(Section):
 
     path: Path = Path(".fairlead")
     """Relative to the settings file's folder, else to the current one."""
-
-
-class ModelSettings(Section):
-    """Which model writes answers."""
-
-    provider: str = Field(default="embedded", pattern=r"^(embedded|langchain:[\w.]+:\w+)$")
-    """`embedded`, or `langchain:MODULE:CLASS` for any LangChain chat model."""
-    options: Mapping[str, Json] = Field(default_factory=dict)
-    """Keyword arguments for the LangChain class."""
-
-
-class Prompts(Section):
-    """Text files instead of the prompts that come along.
-
-    Relative to the settings file's folder, else to the current one.
-    """
-
-    planner: Path | None = None
-    planner_tools: Path | None = None
-    """The same for a planner that works by function calls."""
-    answerer: Path | None = None
+    url: Annotated[str, Field(pattern=r"^postgres(ql)?://\S+$")] | None = None
+    """A PostgreSQL database for the registry of adapters; a password is better in PGPASSWORD."""
 
 
 class Secret(Section):
@@ -48,18 +29,6 @@ class Secret(Section):
 
     env: str = Field(pattern=r"^[A-Za-z_]\w*$")
     """Name of the environment variable that holds it."""
-
-
-class ServedModel(Section):
-    """A model behind an OpenAI-compatible server; other settings refer to it by its name here."""
-
-    provider: Literal["vllm"]
-    """`vllm` stands for every server with OpenAI's API."""
-    url: str = Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
-    """Up to and with `/v1`."""
-    name: str = Field(min_length=1)
-    """As the server knows it."""
-    api_key: Secret | None = None
 
 
 class Embedding(Section):
@@ -75,6 +44,15 @@ class Embedding(Section):
     """Texts of one request."""
     options: Mapping[str, Json] = Field(default_factory=dict)
     """Keyword arguments for the LangChain class."""
+
+
+class Reranking(Section):
+    """What a cross-encoder is told."""
+
+    form: Literal["rerank", "score"] = "rerank"
+    """Which API its server has: `/rerank` with query and documents, or vLLM's `/score`."""
+    depth: Annotated[int, Field(ge=1, le=1000)] = 32
+    """How many of the best candidates it reads."""
 
 
 class Stages(Section):
@@ -118,9 +96,11 @@ class Retrieval(Section):
 
     store: Literal["embedded", "weaviate"] = "embedded"
     embedder: str = Field(
-        default="default", pattern=rf"^(default|none|vllm:{_NAME}|langchain:[\w.]+:\w+)$"
+        default="default", pattern=rf"^(default|none|vllm:{NAME}|langchain:[\w.]+:\w+)$"
     )
     embedding: Embedding = Embedding()
+    reranker: str = Field(default="none", pattern=rf"^(none|vllm:{NAME})$")
+    reranking: Reranking = Reranking()
     k: Annotated[int, Field(ge=1, le=100)] = 8
     context_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2000
     stages: Stages = Stages()

@@ -14,21 +14,24 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeGuard, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from fairlead.errors import SettingsError
+from fairlead.model_sections import (
+    LaunchSettings,
+    ModelSettings,
+    Rollout,
+    RouteSettings,
+)
 from fairlead.schema import Name
 from fairlead.sections import (
     Budgets,
     Collection,
     Guard,
-    ModelSettings,
     Policy,
-    Prompts,
     Retrieval,
     Section,
-    ServedModel,
     Storage,
     Telemetry,
     Tools,
@@ -36,7 +39,7 @@ from fairlead.sections import (
 )
 
 FILE_NAME = "fairlead.toml"
-_NOT_YET = {"routes", "agents"}
+_NOT_YET = {"agents"}
 """Sections of the documented format that this version does not act on, and therefore refuses."""
 
 
@@ -46,8 +49,12 @@ class Settings(Section):
     schema_: Annotated[Literal[1], Field(alias="schema")] = 1
     storage: Storage = Storage()
     model: ModelSettings = ModelSettings()
-    models: Mapping[Name, ServedModel] = Field(default_factory=dict)
-    prompts: Prompts = Prompts()
+    models: Mapping[Name, ModelSettings] = Field(default_factory=dict)
+    """Further models; `base` and `embedded` are taken."""
+    routes: Mapping[Literal["planner", "answer", "verify"], RouteSettings] = Field(
+        default_factory=dict
+    )
+    launch: LaunchSettings = LaunchSettings()
     retrieval: Retrieval = Retrieval()
     collections: Mapping[Name, Collection] = Field(default_factory=dict)
     weaviate: Weaviate = Weaviate()
@@ -55,7 +62,26 @@ class Settings(Section):
     tools: Tools = Tools()
     policy: Policy = Policy()
     budgets: Budgets = Budgets()
+    rollout: Rollout = Rollout()
     telemetry: Telemetry = Telemetry()
+
+    @model_validator(mode="after")
+    def _named(self) -> "Settings":
+        """Every model that a route names is there, and `embedded` comes last."""
+        taken = {"base", "embedded"} & self.models.keys()
+        if taken:
+            raise ValueError(f"models.{min(taken)}: that name is taken; [model] is `base`")
+        idle = [name for name, model in self.models.items() if model.provider == "embedded"]
+        if idle:
+            raise ValueError(f"models.{idle[0]} needs a provider")
+        for place, route in self.routes.items():
+            asked = [route.model, *(tier.model for tier in route.tiers)]
+            for name in (*asked, *(route.fallback or ())):
+                if name not in ("base", "embedded", *self.models):
+                    raise ValueError(f"routes.{place} names the model {name!r}, which there is not")
+            if "embedded" in (route.fallback or ())[:-1]:
+                raise ValueError(f"routes.{place}.fallback: `embedded` stands last")
+        return self
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=()
@@ -130,15 +156,26 @@ def _settled(values: dict[str, Any], origins: Mapping[str, str], file: Path | No
         raise _complaint(first, origins) from error
     root = file.parent if file else Path.cwd()
     path = root / settings.storage.path.expanduser()
-    prompts = {name: root / given.expanduser() for name, given in settings.prompts if given}
-    placed = {"storage": Storage(path=path), "prompts": Prompts(**prompts)}
-    return settings.model_copy(update=placed)
+    storage = settings.storage.model_copy(update={"path": path})
+    routes = {
+        name: route.model_copy(update={"prompt": root / route.prompt.expanduser()})
+        if route.prompt
+        else route
+        for name, route in settings.routes.items()
+    }
+    return settings.model_copy(update={"storage": storage, "routes": routes})
 
 
 def _complaint(error: ErrorDetails, origins: Mapping[str, str]) -> SettingsError:
     name = ".".join(str(part) for part in error["loc"])
     where = next((o for n, o in origins.items() if n == name or n.startswith(f"{name}.")), "")
     said = f" ({where})" if where else ""
+    if error["type"] == "value_error":  # of a validator of ours, in words of ours
+        reason = str(error.get("ctx", {}).get("error", error["msg"]))
+        return SettingsError(
+            f"setting {name!r}{said}: {reason}" if name else reason,
+            hint="See `fairlead config schema`.",
+        )
     if error["type"] != "extra_forbidden":
         return SettingsError(
             f"setting {name!r}{said}: {error['msg']}", hint="See `fairlead config schema`."

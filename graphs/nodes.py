@@ -195,6 +195,10 @@ async def view_of(parts: Parts, state: State, journey: Journey, principal: Princ
             seconds=journey.seconds_left,
         ),
         confidence=known.confidence,
+        tenant=principal.tenant,
+        thread=state["run"].thread_id,
+        subject=principal.subject,
+        run_id=state["run"].run_id,
         note=progress.note,
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from fairlead.agents import Entailment
 from fairlead.graphs.journey import Journeys
-from fairlead.protocols import Answerer, Planner, Searcher, ToolCatalog
+from fairlead.protocols import Answerer, Planner, Searcher, ToolCatalog, Verdicts
 from fairlead.schema import Principal
 from fairlead.settings import Settings
 from fairlead.tracing import Tracing
@@ -22,6 +22,8 @@ class Parts:
     settings: Settings = field(default_factory=Settings)
     entailment: Entailment | None = None
     """Judges whether a model's sentences follow from what they cite; None leaves it to words."""
+    verdicts: Verdicts | None = None
+    """Is told what the verifier finds in answers by an adapter."""
     principal: Principal | None = None
     """For runs whose config names none; None refuses them."""
     agent: str = "fairlead"

@@ -68,6 +68,11 @@ def verify_node(parts: Parts) -> Node:
             view = await view_of(parts, state, journey, principal)
             last = bool(progress.note or progress.limit)
             examined = await _examined(parts, journey, principal, draft, view, last=last)
+            if parts.verdicts is not None:
+                found = bool(examined.wrong)
+                parts.verdicts.verified(
+                    journey.run.run_id, tenant=principal.tenant, unverified=found
+                )
             if examined.wrong and not last:
                 return Command(
                     update=_sent_back(journey, decision, progress, examined.wrong), goto="plan"

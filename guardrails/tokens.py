@@ -52,7 +52,11 @@ def broken(text: str) -> tuple[str, list[tuple[int, int]]]:
     No token starts inside another and what is written makes no new one, so one pass is enough.
     """
     spans: list[tuple[int, int]] = []
-    if not any(opening in text for opening in "<[＜﹤"):
+    if (
+        "<" not in text
+        and "[" not in text
+        and (text.isascii() or not ("＜" in text or "﹤" in text))
+    ):
         return text, spans
 
     def overwritten(found: re.Match[str]) -> str:

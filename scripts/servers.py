@@ -1,20 +1,25 @@
 """Installs the real servers that tests run against, once for all checkouts.
 
-    python scripts/servers.py
+    python scripts/servers.py [weaviate] [vllm]
 
 Weaviate is built from its source by Go, which takes about 7 minutes on two cores, and is kept as
 `weaviate-VERSION/weaviate-server` in the cache: `$FAIRLEAD_CACHE`, else `$XDG_CACHE_HOME/fairlead`,
-else `~/.cache/fairlead`. What is there is not built again. Of two that run at once, one waits.
+else `~/.cache/fairlead`. vLLM comes beside it, as `fairlead models install --variant cpu` makes it:
+5.6 GB. What is there is not made again. Of two that run at once, one waits.
 """
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+from fairlead.errors import FairleadError
+from fairlead.serving.launch import cache, install
+from fairlead.serving.launch.installation import alone
 
 WEAVIATE = "v1.39.0"
 GO = (1, 26)
@@ -25,13 +30,6 @@ WANTED = (
     f"Weaviate is built with Go {'.'.join(map(str, GO))} or newer, and {{found}}: "
     "install it from https://go.dev/dl/ and run `make servers` again."
 )
-
-
-def cache() -> Path:
-    """Where servers are kept, outside every checkout."""
-    if chosen := os.environ.get("FAIRLEAD_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fairlead"
 
 
 def weaviate_server() -> Path:
@@ -52,19 +50,19 @@ def find_go() -> str:
     return go
 
 
-def install() -> Path:
+def install_weaviate() -> Path:
     """The server's binary, built where it was missing. It appears whole or not at all."""
     binary = weaviate_server()
     cache().mkdir(parents=True, exist_ok=True)
-    with (cache() / "servers.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.stderr.write("Another run is installing; waiting for it …\n")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(cache() / "servers.lock"):
         if not binary.exists():
             build(find_go(), binary)
     return binary
+
+
+def install_vllm() -> Path:
+    """The Python of vLLM's environment, which also appears whole or not at all."""
+    return install("cpu").python
 
 
 def build(go: str, binary: Path) -> None:
@@ -78,5 +76,18 @@ def build(go: str, binary: Path) -> None:
         os.replace(Path(folder) / binary.name, binary)
 
 
+def main(wanted: Sequence[str]) -> None:
+    """Installs those servers, all without a name, and prints where each is."""
+    servers = {"weaviate": install_weaviate, "vllm": install_vllm}
+    if unknown := [name for name in wanted if name not in servers]:
+        sys.exit(f"there is no server {unknown[0]!r}; there are {', '.join(servers)}")
+    try:
+        for name in wanted or servers:
+            sys.stdout.write(f"{servers[name]()}\n")
+            sys.stdout.flush()
+    except FairleadError as error:
+        sys.exit(f"{error.message}\n{error.hint}")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(f"{install()}\n")
+    main(sys.argv[1:])

@@ -1,16 +1,19 @@
-"""The embedder that the settings name."""
+"""The embedder and the reranker that the settings name."""
 
-import os
 from typing import TYPE_CHECKING
 
 from fairlead.errors import SettingsError
+from fairlead.model_sections import ModelSettings
 from fairlead.protocols import Embedder
-from fairlead.sections import Embedding, Secret
+from fairlead.sections import Embedding
+from fairlead.serving.keys import secret_of
 from fairlead.serving.langchain import LangChainEmbedder, langchain_class
 from fairlead.serving.minilm import LocalEmbedder, missing_weights
 from fairlead.settings import Settings
+from fairlead.tracing import Tracing
 
 if TYPE_CHECKING:
+    from fairlead.serving.remote import ServedReranker
     from fairlead.serving.served import ServedEmbedder
 
 _PREFIXED = {"query_prefix", "document_prefix", "revision"}
@@ -62,18 +65,12 @@ def _check(kind: str, told: Embedding) -> None:
 def _served(settings: Settings, name: str) -> "ServedEmbedder":
     from fairlead.serving.served import ServedEmbedder  # noqa: PLC0415 - HTTP and TLS: 40 ms
 
-    told, model = settings.retrieval.embedding, settings.models.get(name)
-    if model is None:
-        known = ", ".join(repr(each) for each in settings.models)
-        raise SettingsError(
-            f"retrieval.embedder names the model {name!r}, which there is not",
-            hint=f"Add [models.{name}] with provider, url and name"
-            + (f", or name one of {known}." if known else "."),
-        )
+    told = settings.retrieval.embedding
+    model = _named(settings, name, "retrieval.embedder")
     return ServedEmbedder(
-        model.url,
+        model.addresses[0],
         model.name,
-        api_key=_key(model.api_key, f"models.{name}.api_key"),
+        api_key=secret_of(model.api_key, f"models.{name}.api_key"),
         dimensions=told.dimensions,
         query_prefix=told.query_prefix,
         document_prefix=told.document_prefix,
@@ -82,13 +79,42 @@ def _served(settings: Settings, name: str) -> "ServedEmbedder":
     )
 
 
-def _key(secret: Secret | None, setting: str) -> str:
-    if secret is None:
-        return ""
-    found = os.environ.get(secret.env, "")
-    if not found:
+def open_reranker(settings: Settings, tracing: Tracing | None = None) -> "ServedReranker | None":
+    """What `retrieval.reranker` names: None, or the server of `[models.NAME]`, to which questions
+    and passages are sent; nobody is asked yet.
+
+    Raises `SettingsError` where there is no such model.
+    """
+    _, _, name = settings.retrieval.reranker.partition(":")
+    if not name:
+        return None
+    from fairlead.serving.remote import ServedReranker  # noqa: PLC0415 - aiohttp: 0.2 s
+    from fairlead.serving.remote.opening import calls_of  # noqa: PLC0415 - see above
+
+    model = _named(settings, name, "retrieval.reranker")
+    key = secret_of(model.api_key, f"models.{name}.api_key")
+    return ServedReranker(
+        model.name,
+        calls_of(model, api_key=key, tracing=tracing),
+        form=settings.retrieval.reranking.form,
+        depth=settings.retrieval.reranking.depth,
+        tracing=tracing,
+    )
+
+
+def _named(settings: Settings, name: str, setting: str) -> ModelSettings:
+    """The served model of that name."""
+    model = settings.models.get(name)
+    if model is None:
+        known = ", ".join(repr(each) for each in settings.models)
         raise SettingsError(
-            f"the environment variable {secret.env!r} is not set, where {setting} looks",
-            hint=f"Set {secret.env} to the key, or remove {setting}.",
+            f"{setting} names the model {name!r}, which there is not",
+            hint=f"Add [models.{name}] with provider, url and name"
+            + (f", or name one of {known}." if known else "."),
         )
-    return found
+    if model.provider != "vllm":
+        raise SettingsError(
+            f"{setting} names the model {name!r}, which is not served",
+            hint=f'Set provider = "vllm" in [models.{name}].',
+        )
+    return model

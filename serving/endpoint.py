@@ -12,9 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -26,7 +24,15 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from fairlead.errors import SettingsError, Unavailable
+from fairlead.errors import SettingsError
+from fairlead.serving.replies import (
+    Passing,
+    address,
+    checked_key,
+    not_json,
+    refusal,
+    untrusted_certificate,
+)
 
 _MOST: Final = 256 << 20
 """Bytes of an answer; a longer one is not read to its end."""
@@ -34,10 +40,8 @@ REST: Final = 15.0
 """Seconds in which a server that gave no answer is not asked, so that nobody waits for it twice."""
 _KEPT: Final = 16
 """Idle connections."""
-_BUSY: Final = frozenset({408, 425, 429})
 _GONE: Final = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)
 """How a kept connection shows that the server closed it meanwhile."""
-_LATER: Final = "Try again later, or look at the server."
 _backoff = wait_random_exponential(multiplier=0.25, max=8.0)
 _traceparent = TraceContextTextMapPropagator()
 
@@ -53,15 +57,7 @@ class Patience:
     """The longest one between two tries; a server that asks for more has failed."""
 
 
-class _Failed(Unavailable):
-    """May pass. `after`: seconds that the server asks to wait."""
-
-    def __init__(self, message: str, *, after: float = 0.0) -> None:
-        super().__init__(message, hint=_LATER)
-        self.after = after
-
-
-class _Silent(_Failed):
+class _Silent(Passing):
     """No answer at all."""
 
 
@@ -73,15 +69,9 @@ class Endpoint:
     """
 
     def __init__(self, url: str, *, api_key: str = "") -> None:
-        scheme, self._host, self._port, self._path = _address(url)
-        api_key = api_key.strip()
-        if not (api_key.isascii() and api_key.isprintable()):
-            raise SettingsError(
-                f"the key for {url!r} holds characters that no key has",
-                hint="Look for a line break or a quotation mark in its variable.",
-            )
+        scheme, self._host, self._port, self._path = address(url)
         self.url = url.rstrip("/")
-        self._key = api_key
+        self._key = checked_key(url, api_key)
         self._tls = ssl.create_default_context() if scheme == "https" else None
         self._rests_until = 0.0
         self._idle: deque[http.client.HTTPConnection] = deque()
@@ -109,7 +99,7 @@ class Endpoint:
         for what does not pass by itself: every other status, and an answer that is not JSON.
         """
         if (rest := self._rests_until - time.monotonic()) > 0:
-            raise _Failed(f"{self.url} gave no answer; it is asked again in {rest:.0f} s")
+            raise Passing(f"{self.url} gave no answer; it is asked again in {rest:.0f} s")
         try:
             found, data = self._answered(path, orjson.dumps(body), headers, patience)
         except _Silent:
@@ -118,18 +108,14 @@ class Endpoint:
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError as error:
-            kind = found.get("content-type", "no type")
-            raise SettingsError(
-                f"{self.url}{path} did not answer with JSON but with {kind!r}",
-                hint="Set the url to the address of the API, which mostly ends with /v1.",
-            ) from error
+            raise not_json(self.url + path, found.get("content-type", "")) from error
 
     def _answered(
         self, path: str, body: bytes, headers: Mapping[str, str], patience: Patience
     ) -> tuple[http.client.HTTPMessage, bytes]:
         for attempt in Retrying(
             retry=retry_if_exception(
-                lambda e: isinstance(e, _Failed) and e.after <= patience.pause
+                lambda e: isinstance(e, Passing) and e.after <= patience.pause
             ),
             stop=stop_after_attempt(patience.tries),
             wait=_pause,
@@ -138,7 +124,8 @@ class Endpoint:
             with attempt:
                 status, found, data = self._asked(path, body, headers, patience.seconds)
                 if status != 200:
-                    raise self._refusal(path, status, found, data)
+                    after = found.get("retry-after", "")
+                    raise refusal(self.url + path, status, data, after=after, key=self._key)
         return found, data
 
     def _asked(
@@ -152,10 +139,7 @@ class Endpoint:
                     pass  # closed while idle: no fault, once more with a new one
             return self._exchange(self._new(), path, body, headers, seconds)
         except ssl.SSLCertVerificationError as error:
-            raise SettingsError(
-                f"{self.url} has no certificate that is trusted here: {error.verify_message}",
-                hint="Add its authority to the system's, or name it in SSL_CERT_FILE.",
-            ) from error
+            raise untrusted_certificate(self.url, error.verify_message) from error
         except TimeoutError as error:
             raise _Silent(f"no answer from {self.url} within {seconds:g} s") from error
         except (OSError, http.client.HTTPException) as error:
@@ -201,44 +185,6 @@ class Endpoint:
             return http.client.HTTPSConnection(self._host, self._port, context=self._tls)
         return http.client.HTTPConnection(self._host, self._port)
 
-    def _refusal(
-        self, path: str, status: int, headers: http.client.HTTPMessage, data: bytes
-    ) -> Exception:
-        where = f"{self.url}{path}"
-        if status in (401, 403):
-            return SettingsError(
-                f"{where} refused the key ({status})" if self._key else f"{where} wants a key",
-                hint="Set api_key = { env = … } of the model to the variable that holds its key.",
-            )
-        reason = _reason(data)
-        if self._key:  # a server may repeat what it was sent
-            reason = reason.replace(self._key, "(hidden)")
-        message = f"{where} answered {status}{f': {reason[:200]}' if reason else ''}"
-        if status in _BUSY or status >= 500:
-            return _Failed(message, after=_asked_for(headers))
-        return SettingsError(
-            message, hint="Check the model's url, which mostly ends with /v1, and its name."
-        )
-
-
-def _address(url: str) -> tuple[str, str, int | None, str]:
-    """Scheme, host, port and path."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), "", None
-    if parts.username is not None:
-        raise SettingsError(
-            f"the address of {host!r} holds a user name",
-            hint="Give a key by reference: api_key = { env = … }.",
-        )
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise SettingsError(
-            f"{url!r} is not the address of a server", hint="Write it as http://host:port/v1."
-        )
-    return parts.scheme, host, port, parts.path.rstrip("/")
-
 
 def _read(response: http.client.HTTPResponse, wire: socket.socket, until: float) -> bytes:
     """The whole body, in the time that is left."""
@@ -266,31 +212,8 @@ def _limit(connection: socket.socket, until: float) -> None:
 
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    asked = error.after if isinstance(error, _Failed) else 0.0
+    asked = error.after if isinstance(error, Passing) else 0.0
     return asked or _backoff(state)
-
-
-def _asked_for(headers: http.client.HTTPMessage) -> float:
-    """Seconds of a Retry-After, which is a number or a date; 0 without one that can be read."""
-    said = headers.get("retry-after", "").strip()
-    if said.isdecimal():
-        return float(said)
-    try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
-    except ValueError:
-        return 0.0
-
-
-def _reason(data: bytes) -> str:
-    """The first line of what an error's JSON says, where there is one."""
-    try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return ""
-    for name in ("error", "message", "detail"):
-        if isinstance(found, dict) and name in found:
-            found = found[name]
-    return found.partition("\n")[0] if isinstance(found, str) else ""
 
 
 def _close(idle: deque[http.client.HTTPConnection]) -> None:

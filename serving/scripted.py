@@ -37,8 +37,9 @@ class ScriptedModel:
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         completion = await self.complete(request)
-        for word in completion.text.split(" "):
-            yield Delta(text=word if word is completion.text else f"{word} ")
+        *words, last = completion.text.split(" ")
+        for word in (*(f"{word} " for word in words), last):
+            yield Delta(text=word)
         yield Delta(completion=completion)
 
     async def _next(self, request: Request) -> Said:

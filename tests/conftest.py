@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import settings
 
 from scripts.servers import weaviate_server
 from tests.servers.cluster import WeaviateCluster
+from tests.servers.postgres import Postgres, programs
+from tests.servers.random_model import write_adapter, write_model
+from tests.servers.vllm import Vllm, vllm_python
 from tests.servers.weaviate import Weaviate
 
 StartWeaviate = Callable[..., Weaviate]
@@ -54,3 +58,41 @@ def weaviate_cluster(weaviate_installed: None, tmp_path: Path) -> Iterator[Weavi
     """Three nodes of the test's own."""
     with WeaviateCluster(tmp_path) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def vllm_installed(request: pytest.FixtureRequest) -> None:
+    """Skips, or fails where servers are required, without vLLM's environment."""
+    if vllm_python() is None:
+        stop = pytest.fail if request.config.getoption("--require-servers") else pytest.skip
+        stop("no environment with vLLM: `make servers` or `fairlead models install` makes it")
+
+
+@pytest.fixture(scope="session")
+def vllm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that is served, and in `adapters/` beside its files those of rank 8 or less."""
+    folder = write_model(tmp_path_factory.mktemp("model") / "random")
+    for seed, name in enumerate(("first", "second"), start=1):
+        write_adapter(folder / "adapters" / name, seed=seed)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vllm(
+    vllm_installed: None, vllm_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Vllm]:
+    """One server for the whole run, with the first adapter loaded. A test that ends it starts it
+    again."""
+    first = sorted((vllm_model / "adapters").iterdir())[0]
+    with Vllm(tmp_path_factory.mktemp("vllm"), vllm_model, adapters={first.name: first}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """One PostgreSQL cluster for the whole run; each test asks it for a database of its own."""
+    if programs() is None or find_spec("psycopg") is None:
+        stop = pytest.fail if request.config.getoption("--require-servers") else pytest.skip
+        stop("no PostgreSQL or no psycopg: apt-get install postgresql; pip install psycopg[binary]")
+    with Postgres() as server:
+        yield server

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from fairlead.cli import (
+    adapters,
     ask,
     chat,
     config,
@@ -15,6 +16,7 @@ from fairlead.cli import (
     index,
     init,
     knowledge,
+    models,
     quarantine,
     tool,
     traces,
@@ -27,8 +29,9 @@ from fairlead.cli.output import prepare
 SECTIONS = {
     "Ask": ("ask", "chat", "search"),
     "Feed": ("ingest", "index", "quarantine"),
+    "Serve": ("adapters",),
     "Look inside": ("trace", "tools"),
-    "Set up": ("init", "config", "doctor", "version"),
+    "Set up": ("init", "config", "models", "doctor", "version"),
 }
 """The commands as the help page groups them."""
 
@@ -98,9 +101,11 @@ app.command("ingest")(knowledge.ingest)
 app.command("search")(knowledge.search)
 app.add_typer(index.index, name="index")
 app.add_typer(quarantine.quarantine, name="quarantine")
+app.add_typer(adapters.adapters, name="adapters")
 app.add_typer(tool.tools, name="tools")
 app.add_typer(traces.trace, name="trace")
 app.command("init")(init.init)
 app.add_typer(config.config, name="config")
+app.add_typer(models.models, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)

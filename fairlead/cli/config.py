@@ -25,6 +25,8 @@ _REFERENCE = {"env", "file", "keyring"}
 """`{ env = "NAME" }` says where a secret is, which is none itself."""
 _POLICIES = {"guard.secrets"}
 """What is done about secrets, which is none either."""
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/]*@|(?<=password=)[^&]+")
+"""In a URL, before the host or among its parameters."""
 
 
 @config.command("show")
@@ -84,8 +86,16 @@ def visible(found: "Loaded") -> Iterator[tuple[str, object]]:
     from fairlead.settings import flatten
 
     for name, value in flatten(found.settings):
-        secret = any(_SECRET.search(part) for part in _subject(name))
-        yield name, HIDDEN if secret and value and isinstance(value, str) else value
+        if not isinstance(value, str) or not value:
+            yield name, value
+        elif any(_SECRET.search(part) for part in _subject(name)):
+            yield name, HIDDEN
+        else:
+            yield name, _PASSWORD.sub(_without_password, value)
+
+
+def _without_password(found: re.Match[str]) -> str:
+    return HIDDEN if found[1] is None else f"{found[1]}:{HIDDEN}@"
 
 
 def nested(values: Mapping[str, object]) -> dict[str, object]:

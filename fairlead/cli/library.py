@@ -21,16 +21,19 @@ async def opened(
     Raises `SettingsError` where what is stored was embedded by another embedder, if `checked`.
     """
     from fairlead.retrieval import Library
-    from fairlead.serving import open_embedder
+    from fairlead.serving import open_embedder, open_reranker
 
     embedder = open_embedder(given) if embedding else None
-    library = Library(given.storage.path / "knowledge", embedder, given)
+    reranker = open_reranker(given) if embedding else None
+    library = Library(given.storage.path / "knowledge", embedder, given, reranker=reranker)
     try:
         if checked:
             await library.check_embedder()
         yield library
     finally:
         await library.close()
+        if reranker is not None:
+            await reranker.close()
 
 
 def tenant_named(name: str) -> str:

@@ -37,6 +37,10 @@ LORA_NAME = "fairlead.lora.name"
 LORA_VERSION = "fairlead.lora.version"
 LORA_DIGEST = "fairlead.lora.digest"
 ROUTE = "fairlead.route"
+ROUTE_REASON = "fairlead.route.reason"
+"""Why this model was asked."""
+ROUTE_FALL = "fairlead.route.fall"
+"""Why the model before it did not answer."""
 ATTEMPT = "fairlead.attempt"
 """Which try this is, from 1."""
 PROMPT_VERSION = "fairlead.prompt.version"
@@ -44,6 +48,8 @@ PROMPT_VERSION = "fairlead.prompt.version"
 CHECKPOINT_ID = "fairlead.checkpoint.id"
 RETRIEVAL_PASSAGES = "fairlead.retrieval.passages"
 """One string per passage: id, score, source, hash; never text."""
+TEXTS = "fairlead.rerank.texts"
+"""How many texts were rated."""
 RETRIEVAL_CONFIDENCE = "fairlead.retrieval.confidence"
 RETRIEVAL_STAGE = "fairlead.retrieval.stage"
 """A stage of a search, such as `fuse`."""
@@ -80,6 +86,11 @@ CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 GUARDRAIL = "gen_ai.guardrail.component.name"
+SERVER = "server.address"
+SERVER_PORT = "server.port"
+STREAMED = "gen_ai.request.stream"
+FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+"""Seconds until the first piece of a stream."""
 DB_SYSTEM = "db.system.name"
 DB_OPERATION = "db.operation.name"
 DB_COLLECTION = "db.collection.name"
@@ -101,8 +112,8 @@ CONTENT = frozenset(
     }
 )
 """What people and tools said: never recorded unless content capture is on."""
-REASONS = frozenset({DECISION_REASON, GUARD_REASON, HOP_DETAIL})
-"""Why something was done and how it went: whatever stands in quotes there is content too."""
+REASONS = frozenset({DECISION_REASON, GUARD_REASON, HOP_DETAIL, ROUTE_FALL, ROUTE_REASON})
+"""Why something was done, in words: whatever stands in quotes there is content too."""
 ATTRIBUTES = frozenset(
     value
     for name, value in list(globals().items())
@@ -156,6 +167,11 @@ def embeddings(model: str, *, provider: str = "embedded") -> Start:
     return f"embeddings {model}", {OPERATION: "embeddings", PROVIDER: provider, MODEL: model}
 
 
+def rerank(model: str, *, texts: int) -> Start:
+    """A cross-encoder on a server; kind CLIENT. The conventions have no name for it."""
+    return f"rerank {model}", {OPERATION: "rerank", MODEL: model, TEXTS: texts}
+
+
 def database(operation: str, collection: str, *, system: str, tenant: str) -> Start:
     """One operation of a store, such as `hybrid`; `system` is `sqlite` or `weaviate`."""
     return f"{operation} {collection}", {
@@ -188,3 +204,8 @@ def guardrail(guard: str, *, stage: str) -> Start:
 def chat(model: str, *, provider: str) -> Start:
     """One model call; kind CLIENT, or INTERNAL in this process. vLLM's `provider` is `vllm`."""
     return f"chat {model}", {OPERATION: "chat", PROVIDER: provider, MODEL: model}
+
+
+def attempt(number: int, *, host: str, port: int) -> Start:
+    """One try of a model call, from 1; kind CLIENT, and the parent of the server's own span."""
+    return f"fairlead.attempt {number}", {ATTEMPT: number, SERVER: host, SERVER_PORT: port}

@@ -75,7 +75,7 @@ def test_a_decision_carries_the_models_reason_in_quotes(view: Make, tools: Any) 
 def test_what_does_not_fit_is_named(view: Make, tools: Any) -> None:
     asked = view("x", tools=tools)
     assert "'dance', but must be one of call, retrieve, answer" in wrong(asked, kind="dance")
-    assert "'queries' is a required property" in wrong(asked, kind="retrieve")
+    assert '"queries" is a required property' in wrong(asked, kind="retrieve")
     assert "collection" in wrong(asked, kind="retrieve", queries=["q"], collection="x")
     assert "'why' was unexpected" in wrong(asked, kind="answer", why="w")
     assert "'probability' was unexpected" in wrong(asked, kind="answer", probability=1)
@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_named(view: Make, tools: Any) -> None:
     unknown = wrong(asked, kind="call", calls=[{"tool": "rm", "arguments": {}}])
     assert "no tool 'rm'" in unknown and "find_order" in unknown
     bad = {"tool": "find_order", "arguments": {"order_id": "seven"}}
-    assert "arguments of find_order: order_id: 'seven'" in wrong(asked, kind="call", calls=[bad])
+    assert 'arguments of find_order: order_id: "seven"' in wrong(asked, kind="call", calls=[bad])
     for odd in ('"\\ud800"', "1e999"):
         value = json.loads(odd)
         assert "half a character" in wrong(asked, kind="retrieve", queries=[value])
@@ -172,7 +172,7 @@ def test_a_link_of_the_users_own_may_be_asked_about(view: Make) -> None:
 def test_a_broken_or_distant_schema_complains_of_nothing() -> None:
     assert complaint(1, {"type": "nonsense"}) == ""
     assert complaint(1, {"$ref": "https://nowhere.example/schema.json"}) == ""
-    assert complaint(1, {"type": "string"}) == "1 is not of type 'string'"
+    assert complaint(1, {"type": "string"}) == '1 is not of type "string"'
     assert len(complaint("x" * 9999, {"type": "integer"})) <= 300
 
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from fairlead.agents.decision_schema import arguments_schema, as_json, decision_schema
 from fairlead.decisions import Budget
+from fairlead.forms import check_schema
 from fairlead.schema import ToolSpec
 from fairlead.tools import BUILTINS, Toolbox
 
@@ -44,7 +45,7 @@ def fits(schema: Any, value: Any) -> bool:
 
 def test_kind_and_reason_come_first_and_nothing_may_be_added(view: Make, tools: Any) -> None:
     schema = decision_schema(view("x", tools=tools, agents=("billing",)))
-    Draft202012Validator.check_schema(schema)
+    check_schema(schema)
     for branch in schema["anyOf"]:
         assert list(branch["properties"])[:2] == ["kind", "reason"]
         assert branch["required"] == list(branch["properties"])

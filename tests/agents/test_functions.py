@@ -94,7 +94,7 @@ def test_a_text_without_a_call_means_that_the_model_is_ready(view: Make) -> None
         ([], " ", "no function was called"),
         ([], '<tool_call>{"name": "clo', "no function was called"),
         ([("clock", {"zone": 3})], "", "arguments of clock: zone: 3 is not"),
-        ([("retrieve", {"queries": "all"})], "", "queries: 'all' is not"),
+        ([("retrieve", {"queries": "all"})], "", 'queries: "all" is not'),
         ([("answer", {"route": "x"})], "", "unexpected"),
     ],
 )

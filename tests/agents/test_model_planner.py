@@ -50,7 +50,7 @@ async def test_a_decision_with_reason_probability_and_what_it_took(view: Make, t
     )
     request = model.requests[0]
     assert request.output_schema is not None and not request.tools
-    assert request.temperature == 0.0 and request.logprobs == 8 and request.deadline == 60.0
+    assert request.temperature == 0.0 and request.logprobs == 8 and request.deadline == 30.0
     assert [m.role for m in request.messages] == ["system", "user"]
 
 

@@ -77,3 +77,12 @@ def test_path(run: Run, home: Path) -> None:
 def test_a_settings_file_can_be_named(run: Run, home: Path) -> None:
     (home / "other.toml").write_text("[budgets]\nhops = 4\n")
     assert "budgets.hops = 4" in run("--config", "other.toml", "config", "show").stdout
+
+
+def test_show_leaves_the_password_out_of_a_url(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in ("postgresql://ada:s3cret@db/x", "postgresql:///x?user=ada&password=s3cret"):
+        monkeypatch.setenv("FAIRLEAD_STORAGE__URL", url)
+        shown = run("config", "show").stdout
+        assert "s3cret" not in shown and "ada" in shown and "(hidden)" in shown

@@ -30,6 +30,8 @@ def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
         dotted, kind = f"{prefix}{field.alias or name}", field.annotation
         named = get_args(kind)[1] if get_origin(kind) is Mapping else None
         if _is_section(named):
+            if named in (field.annotation for field in model.model_fields.values()):
+                continue  # [models.NAME] is what [model] is
             yield from settings_of(named, f"{dotted}.NAME.")
         elif _is_section(kind):
             yield from settings_of(kind, f"{dotted}.")

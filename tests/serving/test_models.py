@@ -13,7 +13,8 @@ from pydantic import Field
 from fairlead.errors import InputError, SettingsError, Unavailable
 from fairlead.protocols import Completion, Message, Request
 from fairlead.schema import ToolCall, ToolSpec, Usage
-from fairlead.serving import LangChainModel, ScriptedModel, TracedModel, langchain_class
+from fairlead.serving import LangChainModel, ScriptedModel, TracedModel
+from fairlead.serving.langchain import langchain_class
 from fairlead.tracing import SpanStore, TraceReader, Tracing
 
 ASKED = Request(messages=(Message(role="user", content="Hello?"),), max_tokens=5, seed=1)

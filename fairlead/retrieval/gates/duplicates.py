@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fairlead.retrieval.gates.shingles import Shingler
+from fairlead.retrieval.analysis import words
 from fairlead.retrieval.pieces import content_hash
 from fairlead.retrieval.records import Record
 from fairlead.retrieval.store import Index
 from fairlead.retrieval.stored import Twin
 from fairlead.retrieval.times import ending, stamp
 from fairlead.schema import Json
+from fairlead.shingles import Shingler
 
 _COMPARED = 16
 """Candidates of one document whose texts are compared."""
@@ -62,7 +63,7 @@ class Duplicates:
         self._index = index
         self._threshold = threshold
         self._max_age_days = max_age_days
-        self._shingler = Shingler()
+        self._shingler = Shingler(words)
         self._contents: dict[bytes, list[Twin]] = {}
         self._bands: dict[int, list[Twin]] = {}
         self._batch: frozenset[str] = frozenset()

@@ -9,9 +9,9 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
+from fairlead.forms import complaint
 from fairlead.guardrails import Sensitive, clean, find_pii, find_secrets, masked
 from fairlead.guardrails.hygiene import without
 from fairlead.guardrails.pii import DEFAULT
@@ -126,17 +126,9 @@ class Examination:
             if not fits_kind(metadata.get(name), kind):
                 raise _Stopped("metadata", f"{name!r} is no {kind}: {metadata[name]!r}")
         if self._rules.schema is not None:
-            error = next(self._validator.iter_errors(metadata), None)
-            if error is not None:
-                place = "/".join(map(str, error.absolute_path))
-                raise _Stopped("metadata", f"breaks its schema{f' at {place!r}' if place else ''}: "
-                               f"{error.message[:300]}")  # fmt: skip
-
-    @cached_property
-    def _validator(self) -> Any:
-        from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s that few ingests need
-
-        return Draft202012Validator(self._rules.schema or {})
+            wrong = complaint(metadata, self._rules.schema)
+            if wrong:
+                raise _Stopped("metadata", f"breaks its schema: {wrong[:300]}")
 
     def _hidden(self, course: _Course) -> None:
         """Hidden text, control tokens and instructions: found here, taken out when it is read."""

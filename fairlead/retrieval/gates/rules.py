@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.errors import SettingsError
+from fairlead.forms import check_schema
 from fairlead.retrieval.filters import Kind
 from fairlead.retrieval.gates.language import plain_code
 from fairlead.schema import Json
@@ -71,15 +72,12 @@ def _schema(given: Mapping[str, Json] | Path | None) -> Mapping[str, Json] | Non
 
 
 def _check(schema: object) -> None:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s that few ingests need
-    from jsonschema.exceptions import SchemaError  # noqa: PLC0415 - see above
-
     if not isinstance(schema, Mapping):
         raise SettingsError("a JSON Schema of metadata is an object", hint="Write a table.")
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
+        check_schema(schema)
+    except ValueError as error:
         raise SettingsError(
-            f"the JSON Schema of the metadata is none: {error.message}",
+            f"the JSON Schema of the metadata is none: {error}",
             hint="See https://json-schema.org/draft/2020-12.",
         ) from error

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from fairlead.breaker import Breaker
 from fairlead.errors import FairleadError, SettingsError, Unavailable
-from fairlead.retrieval.weaviate.breaker import Breaker
 from fairlead.sections import Weaviate as Section
 from fairlead.sections import WeaviateNode
 

@@ -177,7 +177,7 @@ SCHEMA = {"type": "object", "required": ["year"], "properties": {"year": {"minim
 
 @pytest.mark.parametrize(
     ("metadata", "reason"),
-    [({}, "'year' is a required property"), ({"year": 1}, "at 'year': 1 is less than the minimum")],
+    [({}, '"year" is a required property'), ({"year": 1}, "year: 1 is less than the minimum")],
 )
 def test_metadata_breaks_its_schema(metadata: dict[str, Json], reason: str) -> None:
     found = held(record(metadata=metadata), schema=SCHEMA)

@@ -18,7 +18,7 @@ def rules(guard: Guard | None = None, **section: Any) -> Rules:
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        ({"type": "objekt"}, "metadata is none: 'objekt'"),
+        ({"type": "objekt"}, 'metadata is none: "objekt"'),
         ({"properties": {"a": {"minimum": "x"}}}, "metadata is none"),
     ],
 )

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from fairlead.errors import SettingsError
 from fairlead.retrieval.stored import Spec
 from fairlead.retrieval.weaviate import WeaviateStore, names
-from fairlead.retrieval.weaviate.breaker import Breaker
 from fairlead.retrieval.weaviate.head import Head
 from fairlead.retrieval.weaviate.words import Vocabulary, packed, row, unpacked
 from fairlead.sections import Weaviate as Section
@@ -36,19 +35,6 @@ def test_references_order_by_age() -> None:
     ]
     assert refs == sorted(refs) and len(set(refs)) == 3
     assert names.order_of(refs[1]) == early == names.order_of(names.document_ref(early))
-
-
-def test_a_breaker_opens_and_lets_one_try() -> None:
-    now = [0.0]
-    breaker = Breaker(limit=2, seconds=5, clock=lambda: now[0])
-    breaker.failed()
-    assert breaker.admits()
-    breaker.failed()
-    assert not breaker.admits()
-    now[0] = 6.0
-    assert breaker.admits() and not breaker.admits()  # one tries, the others wait for it
-    breaker.worked()
-    assert breaker.admits() and breaker.admits()
 
 
 @given(st.dictionaries(st.text("abcé", min_size=1), st.integers(1, 99)))

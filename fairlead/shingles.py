@@ -1,16 +1,16 @@
-"""How alike two texts are: the share of five-word runs they have in common, and keys to find it by.
+"""How alike two texts are: the share of word runs they have in common, and keys to find it by.
 
-Jaccard similarity of 5-word shingles (Broder 1997), found by MinHash with one permutation and
-densified bins (Li, Owen and Zhang 2012; Shrivastava and Li 2014): 128 bins in 16 bands of 8, so
-that of two texts at .9 all but one in 10,000 share a band, at .8 19 of 20. A shared band is only a
-candidate; what counts is the similarity itself.
+Jaccard similarity of shingles, by default of 5 words (Broder 1997), found by MinHash with one
+permutation and densified bins (Li, Owen and Zhang 2012; Shrivastava and Li 2014): 128 bins, by
+default in 16 bands of 8, so that of two texts at .9 all but one in 10,000 share a band, at .8 19 of
+20. More bands miss fewer and propose more. A shared band is only a candidate; what counts is the
+similarity itself.
 """
 
 import hashlib
 import zlib
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
-
-from fairlead.retrieval.analysis import words
 
 if TYPE_CHECKING:  # 60 ms to import
     import numpy as np
@@ -18,26 +18,38 @@ if TYPE_CHECKING:  # 60 ms to import
 
 SHORTEST: Final = 20
 """Words under which a text has no near duplicates, only exact ones."""
-_RUN: Final = 5
 _BINS: Final = 128
-_BANDS: Final = 16
 _LONGEST: Final = 200_000
 """Words that are looked at of a very long text."""
-_STEPS: Final = tuple(pow(0x9E3779B97F4A7C15, n, 2**64) | 1 for n in range(1, _RUN + 1))
 
 
 class Shingler:
-    """Remembers the hashes of words. Not for several threads at once."""
+    """Remembers the hashes of words. Not for several threads at once.
 
-    def __init__(self) -> None:
+    `split` gives a text's words in order; `run` of them make a shingle; a text of fewer words than
+    `shortest` has no bands; `bands` divides 128.
+    """
+
+    def __init__(
+        self,
+        split: Callable[[str], Sequence[str]],
+        *,
+        run: int = 5,
+        shortest: int = SHORTEST,
+        bands: int = 16,
+    ) -> None:
+        self._split = split
+        self._shortest = shortest - run + 1
+        self._bands = bands
+        self._steps = [pow(0x9E3779B97F4A7C15, n, 2**64) | 1 for n in range(1, run + 1)]
         self._known: dict[str, int] = {}
 
     def shingles(self, text: str) -> "NDArray[np.uint64]":
         """The distinct shingles of a text, rising; none where it is shorter than one."""
         import numpy as np  # noqa: PLC0415 - see above
 
-        said = words(text)[:_LONGEST]
-        if len(said) < _RUN:
+        said = self._split(text)[:_LONGEST]
+        if len(said) < len(self._steps):
             return np.zeros(0, dtype=np.uint64)
         if len(self._known) > 1_000_000:
             self._known.clear()
@@ -45,18 +57,18 @@ class Shingler:
         for word in set(said).difference(known):
             known[word] = zlib.crc32(word.encode())
         hashes = np.fromiter((known[word] for word in said), dtype=np.uint64, count=len(said))
-        count = len(said) - _RUN + 1
+        count = len(said) - len(self._steps) + 1
         total = np.zeros(count, dtype=np.uint64)
-        for at, step in enumerate(_STEPS):
+        for at, step in enumerate(self._steps):
             total += hashes[at : at + count] * np.uint64(step)
         return np.unique(_mixed(total))
 
     def bands(self, text: str) -> tuple[int, ...]:
         """Keys of a text, of which near duplicates share one; none for a short text."""
         shingles = self.shingles(text)
-        if len(shingles) < SHORTEST - _RUN + 1:
+        if len(shingles) < self._shortest:
             return ()
-        rows = _densified(shingles).reshape(_BANDS, -1)
+        rows = _densified(shingles).reshape(self._bands, -1)
         return tuple(
             int.from_bytes(
                 hashlib.blake2b(row.tobytes(), digest_size=8, salt=bytes([at])).digest(),

@@ -1,0 +1,134 @@
+"""A chat model behind an OpenAI-compatible server: tried again where that may help, never twice."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from fairlead.errors import BadReply
+from fairlead.protocols import Completion, Delta, Request
+from fairlead.serving.remote.answers import Stream, completion_of, hold
+from fairlead.serving.remote.body import Body
+from fairlead.serving.remote.calls import Call, Calls
+from fairlead.serving.remote.events import Events
+from fairlead.serving.remote.messages import Said, messages_of
+from fairlead.serving.replies import Garbled, Passing
+
+PATH: Final = "/chat/completions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What a call sends."""
+
+    request: Request
+    body: bytes
+    warnings: tuple[str, ...]
+
+
+class HttpModel:
+    """`name` as served by one or several servers that are equal to each other.
+
+    Tries again what may pass: no connection, no answer, 408, 425, 429, 5xx, malformed JSON; within
+    the deadline, after a jittered pause or what `Retry-After` asks, on another server first where
+    there is one. A stream is tried again only while nothing of it has been given out. Cancelling a
+    call, or leaving a stream, closes its connection.
+
+    Raises `Unavailable` once patience is at an end, `BadReply` for an answer that was cut off or
+    has not the form asked for, `SettingsError` for what a server will not take, `InputError` for a
+    request that cannot be written.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        calls: Calls,
+        body: Body,
+    ) -> None:
+        self._name, self._calls, self._body = name, calls, body
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def named(self, served: str) -> "HttpModel":
+        """Another model of the same servers, such as an adapter."""
+        return HttpModel(served, self._calls, self._body.named(served))
+
+    async def chat(self, messages: str | Iterable[Said], **options: Any) -> Completion:
+        """`complete` in short: messages, and the other fields of a `Request` as options."""
+        return await self.complete(Request(messages=messages_of(messages), **options))
+
+    async def complete(self, request: Request) -> Completion:
+        asked = await self._asked(request)
+        call = self._calls.begin(seconds=request.deadline, thread=request.thread)
+
+        async def tried(number: int) -> Completion:
+            with self._calls.attempt(call, number) as (wire, headers):
+                answer = await wire.post(PATH, asked.body, headers, seconds=call.left)
+                return completion_of(answer, self._name)
+
+        completion = await self._calls.until_it_works(call, tried)
+        hold(completion, request)
+        return _warned(completion, asked.warnings)
+
+    async def stream(self, request: Request) -> AsyncIterator[Delta]:
+        asked = await self._asked(request, stream=True)
+        call = self._calls.begin(seconds=request.deadline, thread=request.thread)
+
+        async def begun(number: int) -> tuple[AsyncIterator[Delta], Delta]:
+            deltas = self._streamed(asked, call, number)
+            return deltas, await anext(deltas)
+
+        deltas, first = await self._calls.until_it_works(call, begun)
+        async with aclosing(deltas):  # type: ignore[type-var]  # an async generator
+            yield first
+            async for delta in deltas:
+                yield delta
+
+    async def _asked(self, request: Request, *, stream: bool = False) -> _Asked:
+        await self._body.ready()
+        body, warnings = self._body.of(request, stream=stream)
+        return _Asked(request=request, body=body, warnings=warnings)
+
+    async def _streamed(self, asked: _Asked, call: Call, number: int) -> AsyncIterator[Delta]:
+        """One try. What fails before the first delta may pass; after it, it is a broken answer."""
+        events, state, given = Events(), Stream(self._name), False
+        with self._calls.attempt(call, number) as (wire, headers):
+            try:
+                seconds, gap = call.left, self._calls.patience.gap
+                pieces = wire.stream(PATH, asked.body, headers, seconds=seconds, gap=gap)
+                async with aclosing(pieces):  # type: ignore[type-var]  # an async generator
+                    async for piece in pieces:
+                        for data in events.feed(piece):
+                            for delta in _deltas(state, data):
+                                given = True
+                                yield delta
+                        if state.ended:
+                            break
+                completion = state.done()
+            except Passing as error:
+                if not given:
+                    raise
+                raise state.broken(f"was cut off ({error.message})") from error
+            except BadReply as error:
+                if given:
+                    raise
+                raise Garbled(error.message, hint=error.hint, arrived=error.arrived) from error
+        hold(completion, asked.request)
+        yield Delta(completion=_warned(completion, asked.warnings))
+
+
+def _deltas(state: Stream, data: bytes) -> Iterator[Delta]:
+    new = state.take(data)
+    if new is None:
+        return
+    text, reasoning, fragments = new
+    if text or reasoning:
+        yield Delta(text=text, reasoning=reasoning)
+    for fragment in fragments:
+        yield Delta(tool=fragment)
+
+
+def _warned(completion: Completion, warnings: tuple[str, ...]) -> Completion:
+    return replace(completion, warnings=warnings) if warnings else completion
