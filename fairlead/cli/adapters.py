@@ -1,6 +1,5 @@
 """`fairlead adapters`: versions of LoRA adapters, how they come to answer, and how they go."""
 
-import getpass
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +18,9 @@ from fairlead.cli.cards import (
     tell_history,
 )
 from fairlead.cli.failure import CHECK_FAILED
-from fairlead.cli.options import AsJson, Yes, confirm, settings
+from fairlead.cli.options import AsJson, By, Yes, actor, confirm, settings
 from fairlead.cli.output import document, fields_of, show, table, warn
+from fairlead.cli.training import check, train
 from fairlead.errors import FairleadError, InputError, NotFound
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ adapters = typer.Typer(
 )
 
 Version = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="As `adapters ls` shows it.")]
-By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Who does it; default: your user name.")
-]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="For the history.")]
 Base = Annotated[
     str, typer.Option("--base", metavar="BASE", help="Its base: NAME, FOLDER or NAME=FOLDER.")
@@ -143,7 +140,7 @@ def add(
             path,
             name=name,
             base=found,
-            by=_actor(by),
+            by=actor(by),
             data_digest=data_digest,
             card=told,
             why=why,
@@ -155,6 +152,10 @@ def add(
         document(SCHEMA, adapter=card_fields(added), added=new)
     else:
         show(f"{added.label} is {added.stage}{'' if new else ': it was there already'}")
+
+
+adapters.command("check")(check)
+adapters.command("train")(train)
 
 
 @adapters.command("verify")
@@ -202,7 +203,7 @@ def promote(
 
     def work(registry: "Registry") -> "AdapterCard":
         card = registry.find(_versioned(which))
-        return rollout.promote(registry, given.rollout, card, stage, by=_actor(by), why=why)
+        return rollout.promote(registry, given.rollout, card, stage, by=actor(by), why=why)
 
     _changed(given, work, as_json=as_json)
 
@@ -230,7 +231,7 @@ def canary(
 
     def work(registry: "Registry") -> "AdapterCard":
         card = registry.find(_versioned(which))
-        return rollout.start_canary(registry, given.rollout, card, share, by=_actor(by), why=why)
+        return rollout.start_canary(registry, given.rollout, card, share, by=actor(by), why=why)
 
     _changed(given, work, as_json=as_json)
 
@@ -252,7 +253,7 @@ def rollback(
         going = standing.canary or standing.stable
         if going:
             confirm(f"Roll {going.label!r} back?", yes=yes, needed=False)
-        bad, stable = rollout.roll_back(registry, name, by=_actor(by), why=why)
+        bad, stable = rollout.roll_back(registry, name, by=actor(by), why=why)
     if as_json:
         document(SCHEMA, adapter=card_fields(bad), stable=card_fields(stable) if stable else None)
     else:
@@ -273,7 +274,7 @@ def approve(
     given = settings(ctx)
     with _opened(given) as registry:
         card = registry.find(_versioned(which))
-        rollout.approve(registry, card, by=_actor(by), note=note)
+        rollout.approve(registry, card, by=actor(by), note=note)
         approvals = registry.approvals(card)
         ready = rollout.readiness(registry, given.rollout, card)
     if as_json:
@@ -314,7 +315,7 @@ def remove(
     def work(registry: "Registry") -> "AdapterCard":
         card = registry.find(_versioned(which))
         confirm(f"Delete the content of {card.label!r} for good?", yes=yes)
-        return registry.remove(card, by=_actor(by), why=why)
+        return registry.remove(card, by=actor(by), why=why)
 
     _changed(given, work, as_json=as_json)
 
@@ -366,15 +367,6 @@ def _check_stored(given: "Settings", what: str | None) -> Iterator[tuple[str, li
                 yield card.label, []
             except FairleadError as error:
                 yield card.label, [error.message]
-
-
-def _actor(by: str | None) -> str:
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError) as error:
-        raise InputError("nobody knows who you are", hint="Say --by NAME.") from error
 
 
 def _versioned(which: str) -> str:

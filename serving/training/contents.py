@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from fairlead.forms import complaint
 from fairlead.guardrails import clean, find_pii, find_secrets
 from fairlead.serving.training.encoding import texts
 from fairlead.serving.training.forms import Example
@@ -43,23 +44,15 @@ def tool_faults(example: Example) -> Iterator[tuple[str, str]]:
             name = call["function"]["name"]
             if name not in offered:
                 yield "unknown_tool", name[:60]
-            elif wrong := _broken(offered[name].get("parameters"), call["function"]["arguments"]):
-                yield "tool_arguments", f"{name[:60]}: {wrong}"
+            elif not _fits(offered[name].get("parameters"), call["function"]["arguments"]):
+                yield "tool_arguments", name[:60]
 
 
-def _broken(schema: object, arguments: object) -> str:
-    """The first thing that is wrong with arguments; a schema that is none says nothing."""
-    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - 0.1 s
-
+def _fits(schema: object, arguments: object) -> bool:
+    """Whether the arguments fit; without a schema they do, with one that is none they do not."""
     if not isinstance(schema, dict):
-        return ""
+        return True
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError:
-        return "the tool's schema is no JSON Schema"
-    error = next(Draft202012Validator(schema).iter_errors(arguments), None)
-    return (
-        f"{'/'.join(map(str, error.absolute_path)) or 'they'}: breaks {error.validator!r}"
-        if error
-        else ""
-    )
+        return not complaint(arguments, schema)
+    except ValueError:
+        return False

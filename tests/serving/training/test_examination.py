@@ -198,7 +198,7 @@ def test_tools_that_are_not_there_and_arguments_that_do_not_fit(examine: Examine
         "unknown_tool": (63,),
         "tool_arguments": (62, 65),
     }
-    assert "find: id: breaks 'type'" in found["tool_arguments"].message
+    assert "line 62: find" in found["tool_arguments"].message
 
 
 def test_names_beside_an_example_are_told(examine: Examine) -> None:
