@@ -18,7 +18,7 @@ def sensitive(example: Example, *, tokens_known: bool) -> Iterator[tuple[str, st
 
     `tokens_known` says that the base's own control tokens are looked for elsewhere.
     """
-    for text in texts(example.messages):
+    for text in texts(example.messages, example.tools):
         if not text:
             continue
         for secret in find_secrets(text):

@@ -97,7 +97,7 @@ def test_precision_is_what_the_device_has() -> None:
 
 
 @pytest.mark.vllm
-def test_a_real_python_says_what_it_has(python: str) -> None:
-    real = find_interpreter(python)
+def test_a_real_python_says_what_it_has(training_python: str) -> None:
+    real = find_interpreter(training_python)
     assert real.versions.keys() >= {"python", "torch", "peft", "transformers", "accelerate"}
     assert real.device.kind in ("cpu", "cuda")
