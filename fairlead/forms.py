@@ -44,18 +44,6 @@ def complaint(value: object, schema: Mapping[str, Any]) -> str:
     return f"{where}: {wrong.message}"[:_LONGEST] if where else wrong.message[:_LONGEST]
 
 
-def broken_rule(value: object, schema: Mapping[str, Any]) -> str:
-    """The same without any of the value: where, and which keyword of the schema it breaks."""
-    try:
-        wrong = _wrong(value, schema)
-    except _NoJson:
-        return "they hold what JSON cannot"
-    if wrong is None:
-        return ""
-    where = "/".join(map(str, wrong.instance_path)) or "they"
-    return f"{where}: breaks {str(wrong.schema_path[-1])!r}"[:_LONGEST]
-
-
 class _NoJson(ValueError):
     """A value that is none of JSON's: half a character, NaN."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from fairlead.errors import SettingsError
+from fairlead.serving.training.interpreter import find_interpreter
 from scripts.servers import weaviate_server
 from tests.servers.cluster import WeaviateCluster
 from tests.servers.postgres import Postgres, programs
@@ -66,6 +68,16 @@ def vllm_installed(request: pytest.FixtureRequest) -> None:
     if vllm_python() is None:
         stop = pytest.fail if request.config.getoption("--require-servers") else pytest.skip
         stop("no environment with vLLM: `make servers` or `fairlead models install` makes it")
+
+
+@pytest.fixture(scope="session")
+def training_python(request: pytest.FixtureRequest) -> str:
+    """A Python that can train; skips, or fails where servers are required, without one."""
+    try:
+        return find_interpreter().python
+    except SettingsError as error:
+        stop = pytest.fail if request.config.getoption("--require-servers") else pytest.skip
+        stop(f"{error.message}: `make servers` installs vLLM, which brings it")
 
 
 @pytest.fixture(scope="session")

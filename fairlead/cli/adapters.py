@@ -10,7 +10,6 @@ import typer
 from fairlead.cli import scoring
 from fairlead.cli.cards import (
     SCHEMA,
-    actor,
     card_fields,
     card_row,
     card_stage,
@@ -20,8 +19,9 @@ from fairlead.cli.cards import (
     tell_history,
 )
 from fairlead.cli.failure import CHECK_FAILED
-from fairlead.cli.options import AsJson, Yes, confirm, settings
+from fairlead.cli.options import AsJson, By, Yes, actor, confirm, settings
 from fairlead.cli.output import document, fields_of, show, table, warn
+from fairlead.cli.training import check, train
 from fairlead.errors import FairleadError, InputError, NotFound
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ adapters = typer.Typer(
 )
 
 Version = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="As `adapters ls` shows it.")]
-By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Who does it; default: your user name.")
-]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="For the history.")]
 Base = Annotated[
     str, typer.Option("--base", metavar="BASE", help="Its base: NAME, FOLDER or NAME=FOLDER.")
@@ -156,6 +153,10 @@ def add(
         document(SCHEMA, adapter=card_fields(added), added=new)
     else:
         show(f"{added.label} is {added.stage}{'' if new else ': it was there already'}")
+
+
+adapters.command("check")(check)
+adapters.command("train")(train)
 
 
 @adapters.command("verify")

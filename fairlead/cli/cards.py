@@ -1,6 +1,5 @@
 """How a version of an adapter is shown, and what a person tells of one."""
 
-import getpass
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,13 +96,3 @@ def said(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(said, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def actor(by: str | None) -> str:
-    """Who does it: the given name, else the user's. Raises `InputError` where there is none."""
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError) as error:
-        raise InputError("nobody knows who you are", hint="Say --by NAME.") from error

@@ -1,5 +1,6 @@
 """Options that several commands share, and the settings that they lead to."""
 
+import getpass
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,6 +47,9 @@ Collection = Annotated[
     str, typer.Option("--collection", metavar="NAME", help="Which of the tenant's collections.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Who does it; default: your user name.")
+]
 Filters = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,6 +64,16 @@ Modules = Annotated[
         "--tools", metavar="MODULE[:ATTR]", help="A module or .py file with tools. Repeatable."
     ),
 ]
+
+
+def actor(by: str | None) -> str:
+    """Who does it. Raises `InputError` where nobody said so and the system does not know."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise InputError("nobody knows who you are", hint="Say --by NAME.") from error
 
 
 def confirm(question: str, *, yes: bool, needed: bool = True) -> None:

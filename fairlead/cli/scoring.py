@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from fairlead.cli.cards import SCHEMA, actor, card_fields
-from fairlead.cli.options import AsJson, settings
+from fairlead.cli.cards import SCHEMA, card_fields
+from fairlead.cli.options import AsJson, By, actor, settings
 from fairlead.cli.output import document, show, table
 from fairlead.errors import NotFound
 
@@ -27,9 +27,7 @@ def score(
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", metavar="N", min=1, help="Of one answer.")
     ] = 512,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="NAME", help="Who; default: your user name.")
-    ] = None,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a version beside its base on a golden set, and record the scores."""

@@ -2,9 +2,9 @@
 
 from fairlead.serving.training.base_model import BaseModel, read_base_model
 from fairlead.serving.training.examination import Report
-from fairlead.serving.training.prepare import Encoding, Sources, prepare
+from fairlead.serving.training.preparation import Encoding, Sources, prepare
 from fairlead.serving.training.recipe import Recipe, read_recipe
-from fairlead.serving.training.train import Trained, Training, look, train
+from fairlead.serving.training.training import Trained, Training, look, train
 
 __all__ = [
     "BaseModel",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from fairlead.forms import broken_rule
+from fairlead.forms import complaint
 from fairlead.guardrails import clean, find_pii, find_secrets
 from fairlead.serving.training.encoding import texts
 from fairlead.serving.training.forms import Example
@@ -18,7 +18,7 @@ def sensitive(example: Example, *, tokens_known: bool) -> Iterator[tuple[str, st
 
     `tokens_known` says that the base's own control tokens are looked for elsewhere.
     """
-    for text in texts(example.messages):
+    for text in texts(example.messages, example.tools):
         if not text:
             continue
         for secret in find_secrets(text):
@@ -44,15 +44,15 @@ def tool_faults(example: Example) -> Iterator[tuple[str, str]]:
             name = call["function"]["name"]
             if name not in offered:
                 yield "unknown_tool", name[:60]
-            elif wrong := _broken(offered[name].get("parameters"), call["function"]["arguments"]):
-                yield "tool_arguments", f"{name[:60]}: {wrong}"
+            elif not _fits(offered[name].get("parameters"), call["function"]["arguments"]):
+                yield "tool_arguments", name[:60]
 
 
-def _broken(schema: object, arguments: object) -> str:
-    """The rule that arguments break; never what they hold."""
+def _fits(schema: object, arguments: object) -> bool:
+    """Whether the arguments fit; without a schema they do, with one that is none they do not."""
     if not isinstance(schema, dict):
-        return ""
+        return True
     try:
-        return broken_rule(arguments, schema)
+        return not complaint(arguments, schema)
     except ValueError:
-        return "the tool's schema is no JSON Schema"
+        return False

@@ -139,7 +139,7 @@ class Encoder:
     def _check_special(self, example: Mapping[str, Any]) -> None:
         if self._special is None:
             return
-        for text in texts(example["messages"]):
+        for text in texts(example["messages"], example["tools"]):
             if found := self._special.search(text):
                 raise Unfit("control_token", found[0])
 
@@ -183,8 +183,12 @@ def _joined(pairs: Iterable[tuple[list[int], list[int]]]) -> list[Encoded]:
     return made
 
 
-def texts(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Every text in messages that somebody wrote: contents, names, arguments."""
+def texts(
+    messages: Iterable[Mapping[str, Any]], tools: Iterable[Mapping[str, Any]] = ()
+) -> Iterator[str]:
+    """Every text that somebody wrote: contents, names, arguments, what tools say of themselves."""
+    for tool in tools:
+        yield from _strings(tool)
     for message in messages:
         yield message["content"]
         yield message.get("reasoning_content", "")

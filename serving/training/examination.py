@@ -37,7 +37,7 @@ _SEVERAL: Final = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What an examination says of a file of data. Holds no text of it."""
+    """What an examination says of a file of data. Of its text it holds labels and first words."""
 
     data: str
     """The file's name."""
@@ -56,7 +56,7 @@ class Report:
 
 
 class Survey:
-    """What is known of every example, by its number from 0: some 350 bytes each."""
+    """What is known of every example, by its number from 0."""
 
     def __init__(self) -> None:
         self.lines = array("q")

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Final
 
 from fairlead.errors import SettingsError
+from fairlead.serving.launch import environment
 from fairlead.serving.training.recipe import TrainingSettings
 
 NEEDED: Final = ("torch", "transformers", "peft", "accelerate")
@@ -66,7 +67,7 @@ class Interpreter:
 
 
 def find_interpreter(given: str | None = None) -> Interpreter:
-    """The Python that is named; else this one, else one of vLLM's, whichever has the packages.
+    """The Python that is named; else this one, else the one of vLLM that `models install` made.
 
     Raises `SettingsError` where none of them has.
     """
@@ -74,14 +75,10 @@ def find_interpreter(given: str | None = None) -> Interpreter:
         return _probed(given)
     if all(find_spec(name) for name in NEEDED):
         return _probed(sys.executable)
-    for python in _engines():
-        try:
-            return _probed(str(python))
-        except SettingsError:
-            continue  # an environment that is broken, or was made without peft
+    if engine := environment.find():  # vLLM's has them all where peft was installed too
+        return _probed(str(engine))
     raise SettingsError(
-        f"training needs {', '.join(NEEDED)}, and no Python that was looked into has them",
-        hint=_INSTALL,
+        f"training needs {', '.join(NEEDED)}, which this Python has not", hint=_INSTALL
     )
 
 
@@ -107,15 +104,9 @@ def surroundings(python: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in mine}
 
 
-def _engines() -> Iterator[Path]:
-    """Pythons of vLLM's own environments in the cache, newest first."""
-    chosen = os.environ.get("FAIRLEAD_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(chosen) if chosen else Path(home) / "fairlead"
-    return iter(sorted(cache.glob("vllm-*/venv/bin/python"), reverse=True))
-
-
+@cache
 def _probed(python: str) -> Interpreter:
+    """Looked into once a process: importing torch takes seconds."""
     asked = (*NEEDED, "bitsandbytes", "jinja2", "numpy", "safetensors", "tokenizers")
     try:
         said = subprocess.run(

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from fairlead.errors import SettingsError
 from fairlead.serving.training.base_model import BaseModel, read_base_model
 from fairlead.serving.training.examination import Examination, Examined
 from fairlead.serving.training.examples import DataFile
 from fairlead.serving.training.findings import Finding, Findings
-from fairlead.serving.training.interpreter import find_interpreter
 from fairlead.serving.training.overlap import Question
 from fairlead.serving.training.recipe import Thresholds
 from tests.serving.training.tiny import write_base
@@ -71,17 +69,6 @@ def examine(write: Write) -> Examine:
 
 def by_code(examined: Examined) -> dict[str, Finding]:
     return {each.code: each for each in examined.report.findings}
-
-
-@pytest.fixture(scope="session")
-def python(request: pytest.FixtureRequest) -> str:
-    """A Python that can train; the test is skipped, or fails where servers are required, without
-    one."""
-    try:
-        return find_interpreter().python
-    except SettingsError as error:
-        stop = pytest.fail if request.config.getoption("--require-servers") else pytest.skip
-        stop(f"{error.message}: `make servers` installs vLLM, which brings them")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Tokens of examples: what is trained decodes to the answers, behind the prompts of the server."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -163,6 +164,12 @@ def test_a_prompt_and_its_completion_are_a_chat_or_plain(tmp_path: Path) -> None
         (TEMPLATE, chat("a <|im_end|> b", "c"), "control_token", "<|im_end|>"),
         (
             TEMPLATE,
+            {**chat("a", "b"), "tools": [{"function": {"name": "x", "enum": ["<|im_start|>"]}}]},
+            "control_token",
+            "<|im_start|>",
+        ),
+        (
+            TEMPLATE,
             {"messages": [{"role": "developer", "content": "x"}, *HISTORY[1:3]]},
             "template",
             "no developer here",
@@ -182,7 +189,7 @@ def test_a_prompt_and_its_completion_are_a_chat_or_plain(tmp_path: Path) -> None
 def test_what_the_base_does_not_take_is_said(
     tmp_path: Path, template: str, value: dict[str, Any], code: str, said: str
 ) -> None:
-    with pytest.raises(Unfit, match=said.replace("|im_end|", r"\|im_end\|")) as caught:
+    with pytest.raises(Unfit, match=re.escape(said) if "<" in said else said) as caught:
         made(tmp_path, template).sequences(fields(value))
     assert caught.value.code == code
 
@@ -264,11 +271,11 @@ print(json.dumps([ids["input_ids"], ids["assistant_masks"]]))
 
 
 @pytest.mark.vllm
-def test_it_agrees_with_hugging_face(tmp_path: Path, python: str) -> None:
+def test_it_agrees_with_hugging_face(tmp_path: Path, training_python: str) -> None:
     """The same ids, and answers where the template's own marks have them."""
     folder = write_base(tmp_path / "base")
     write_json(tmp_path / "value.json", fields({"messages": HISTORY}))
-    command = [python, "-c", HUGGING_FACE, str(folder), str(tmp_path / "value.json")]
+    command = [training_python, "-c", HUGGING_FACE, str(folder), str(tmp_path / "value.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     ids, mask = json.loads(done.stdout)
     encoder = Encoder(folder, turns="all", completions="template", now=NOW)

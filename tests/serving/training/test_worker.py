@@ -11,9 +11,9 @@ import pytest
 
 from fairlead.serving.training import process
 from fairlead.serving.training.base_model import BaseModel
-from fairlead.serving.training.prepare import Sources
+from fairlead.serving.training.preparation import Sources
 from fairlead.serving.training.recipe import read_recipe
-from fairlead.serving.training.train import Training, train
+from fairlead.serving.training.training import Training, train
 from tests.serving.training.conftest import Write, different
 
 pytestmark = pytest.mark.vllm
@@ -87,15 +87,15 @@ def write_rows(folder: Path, sequences: list[list[int]], parts: list[list[list[i
 SEQUENCES = [[-6, -7, 8, 9], [-11, 12], [-21, -22, -23, 24, -25, 26, 27]]
 
 
-def test_labels_are_on_the_answers_alone(python: str, tmp_path: Path) -> None:
+def test_labels_are_on_the_answers_alone(training_python: str, tmp_path: Path) -> None:
     write_rows(tmp_path, SEQUENCES, [[[0], [1]], [[0, 1], [2]]])
-    plain = said(python, COLLATED, tmp_path, 0)
+    plain = said(training_python, COLLATED, tmp_path, 0)
     assert plain == {
         "input_ids": [[5, 6, 8, 9], [10, 12, 0, 0]],
         "labels": [[-100, -100, 8, 9], [-100, 12, -100, -100]],
         "attention_mask": [[1, 1, 1, 1], [1, 1, 0, 0]],
     }
-    packed = said(python, COLLATED, tmp_path, 1)
+    packed = said(training_python, COLLATED, tmp_path, 1)
     assert packed == {
         "input_ids": [[5, 6, 8, 9, 10, 12, 0], [20, 21, 22, 24, 24, 26, 27]],
         "labels": [[-100, -100, 8, 9, -100, 12, -100], [-100, -100, -100, 24, -100, 26, 27]],
@@ -104,19 +104,19 @@ def test_labels_are_on_the_answers_alone(python: str, tmp_path: Path) -> None:
 
 
 def test_packed_sequences_do_not_see_each_other(
-    python: str, tmp_path: Path, base: BaseModel
+    training_python: str, tmp_path: Path, base: BaseModel
 ) -> None:
     """The same sequences have the same loss, each in a row or all in one."""
     write_rows(tmp_path, SEQUENCES, [[[0], [1], [2]], [[2, 0], [1]]])
-    apart, together = said(python, LOSSES, tmp_path, base.folder)
+    apart, together = said(training_python, LOSSES, tmp_path, base.folder)
     assert together == pytest.approx(apart, rel=1e-5)
 
 
 def test_a_base_that_would_mix_packed_sequences_is_refused(
-    python: str, tmp_path: Path, base: BaseModel
+    training_python: str, tmp_path: Path, base: BaseModel
 ) -> None:
     write_rows(tmp_path, SEQUENCES, [[[0, 1], [2]]])
-    assert said(python, LEAKY, tmp_path, base.folder) == "packing"
+    assert said(training_python, LEAKY, tmp_path, base.folder) == "packing"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,11 @@ def test_a_base_that_would_mix_packed_sequences_is_refused(
     ids=["checkpointing", "bf16", "packing"],
 )
 def test_other_ways_to_train(
-    python: str, base: BaseModel, write: Write, tmp_path: Path, changes: dict[str, dict[str, Any]]
+    training_python: str,
+    base: BaseModel,
+    write: Write,
+    tmp_path: Path,
+    changes: dict[str, dict[str, Any]],
 ) -> None:
     few = {"max_steps": 2, "threads": 1, "device": "cpu"}
     recipe = read_recipe(None, {**changes, "training": {**few, **changes["training"]}})
@@ -139,7 +143,7 @@ def test_other_ways_to_train(
         base=base,
         recipe=recipe,
         folder=tmp_path / "out",
-        python=python,
+        python=training_python,
     )
     trained = train(training)
     assert trained.record["metrics"]["steps"] == 2
@@ -150,7 +154,7 @@ def test_other_ways_to_train(
 
 
 def test_a_validation_file_takes_the_place_of_the_split(
-    python: str, base: BaseModel, write: Write, tmp_path: Path
+    training_python: str, base: BaseModel, write: Write, tmp_path: Path
 ) -> None:
     data = write(different(20))
     aside = write([*different(26)[20:]], "aside.jsonl")
@@ -159,7 +163,7 @@ def test_a_validation_file_takes_the_place_of_the_split(
         base=base,
         recipe=read_recipe(None, {"training": {"max_steps": 2, "threads": 1}}),
         folder=tmp_path / "out",
-        python=python,
+        python=training_python,
     )
     record = train(training).record
     assert (record["plan"]["train"], record["plan"]["validation"]) == (20, 6)

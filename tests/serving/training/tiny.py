@@ -123,3 +123,25 @@ def tensor_file(tensors: dict[str, NDArray[np.float32]]) -> bytes:
 
 def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def write_adapter(folder: Path, *, rank: int = 4) -> Path:
+    """An adapter of the base, of random numbers, as peft saves it."""
+    folder.mkdir()
+    random = np.random.default_rng(1)
+    tensors = {}
+    for layer in range(LAYERS):
+        at = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+        tensors[f"{at}.lora_A.weight"] = random.normal(0, 0.1, (rank, HIDDEN)).astype(np.float32)
+        tensors[f"{at}.lora_B.weight"] = random.normal(0, 0.1, (HIDDEN, rank)).astype(np.float32)
+    (folder / "adapter_model.safetensors").write_bytes(tensor_file(tensors))
+    config = {
+        "base_model_name_or_path": "tiny",
+        "lora_alpha": 8,
+        "peft_type": "LORA",
+        "r": rank,
+        "target_modules": ["q_proj"],
+        "task_type": "CAUSAL_LM",
+    }
+    write_json(folder / "adapter_config.json", config)
+    return folder

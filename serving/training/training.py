@@ -26,7 +26,7 @@ from fairlead.serving.training.interpreter import (
     find_interpreter,
 )
 from fairlead.serving.training.plan import Plan, make_plan
-from fairlead.serving.training.prepare import (
+from fairlead.serving.training.preparation import (
     TRAIN,
     VALIDATION,
     Encoding,

@@ -10,7 +10,7 @@ import pytest
 from fairlead.errors import InputError, SettingsError
 from fairlead.serving.training import tokens
 from fairlead.serving.training.base_model import BaseModel, read_base_model
-from fairlead.serving.training.prepare import (
+from fairlead.serving.training.preparation import (
     TRAIN,
     VALIDATION,
     Encoding,
@@ -118,6 +118,12 @@ def test_what_does_not_fit_the_base_is_named(write: Write, encoding: Encoding) -
     found = codes(prepare(Sources(data=write(lines).path), read_recipe(None), encoding))
     assert found["template"] == (61,) and found["control_token"] == (62,)
     assert "control_like" not in found
+
+
+def test_answers_that_do_not_end_are_told(write: Write, encoding: Encoding) -> None:
+    write_json(encoding.base.folder / "tokenizer_config.json", {"eos_token": None})
+    found = codes(prepare(Sources(data=write(pairs(60)).path), read_recipe(None), encoding))
+    assert found["no_end"] == tuple(range(1, 61))
 
 
 def test_without_a_base_tokens_are_estimated(write: Write) -> None:

@@ -16,9 +16,9 @@ import pytest
 
 from fairlead.errors import InputError, SettingsError, Unavailable
 from fairlead.serving.training.base_model import BaseModel, read_base_model
-from fairlead.serving.training.prepare import Sources
+from fairlead.serving.training.preparation import Sources
 from fairlead.serving.training.recipe import read_recipe
-from fairlead.serving.training.train import Training, look, train
+from fairlead.serving.training.training import Training, look, train
 from tests.serving.training.conftest import chat
 
 pytestmark = pytest.mark.vllm
@@ -28,7 +28,7 @@ Make = Callable[..., Training]
 
 
 @pytest.fixture(scope="module")
-def make(base: BaseModel, python: str, tmp_path_factory: pytest.TempPathFactory) -> Make:
+def make(base: BaseModel, training_python: str, tmp_path_factory: pytest.TempPathFactory) -> Make:
     """A training of forty examples in twelve steps, on one thread, in a folder of its own."""
 
     def one(lines: list[Any] | None = None, **changes: Any) -> Training:
@@ -42,7 +42,7 @@ def make(base: BaseModel, python: str, tmp_path_factory: pytest.TempPathFactory)
             base=base,
             recipe=read_recipe(None, recipe),
             folder=place / "out",
-            python=python,
+            python=training_python,
         )
 
     return one
@@ -132,8 +132,8 @@ def test_a_killed_process_goes_on_to_the_same_adapter(make: Make, undisturbed: T
 STARTED = """
 import json, sys
 from pathlib import Path
-from tests.serving.training.test_train import restored
-from fairlead.serving.training.train import train
+from tests.serving.training.test_training import restored
+from fairlead.serving.training.training import train
 train(restored(json.loads(sys.stdin.read())), lambda event: print(json.dumps(event), flush=True))
 """
 
