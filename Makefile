@@ -36,7 +36,7 @@ servers: $(READY) ## Install the real servers for test-real, once, into a cache 
 
 test-real: $(READY) ## Run the tests that need a real server: make servers first
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run $(BIN)/pytest -q -m "weaviate or vllm" --require-servers
+	@$(BIN)/coverage run $(BIN)/pytest -q -m "weaviate or vllm or postgres" --require-servers
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include='$(SERVED)' --fail-under=90
 

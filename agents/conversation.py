@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairlead.agents.decision_schema import REASON, Fields, compact_json
+from fairlead.agents.decision_schema import REASON, Fields, as_json
 from fairlead.agents.descriptions import described
 from fairlead.agents.prompts import TURNS, Prompt, dated, element
 from fairlead.decisions import AnyDecision, Ask, Call, Delegate, Retrieve, Step, Stop, View
@@ -40,7 +40,7 @@ def instructions(view: View, prompt: Prompt, fields: Fields, *, tools: bool) -> 
         said.append("\n".join(["Tools:", *map(described, view.tools)]) if view.tools else _NONE)
     said.append(_shelves(view.collections, fields))
     if view.agents:
-        form = '{"kind":"delegate","reason":"…","tasks":[{"agent":"…","task":"…"}]}'
+        form = '{"kind": "delegate", "reason": "…", "tasks": [{"agent": "…", "task": "…"}]}'
         names = ", ".join(view.agents)
         said.append(f"Specialists: {names}. To hand them work: {form}" if tools else "")
     return Message(role="system", content=clean("\n\n".join(filter(None, said))).text)
@@ -76,7 +76,7 @@ def with_replies(view: View, context: int) -> list[Message]:
     """The question, then each step as the JSON that decided it and a message with its outcome."""
     messages = [question(view)]
     for outcome in outcomes(view):
-        decided = clean(compact_json(fields_of(outcome.step.decision))).text
+        decided = clean(as_json(fields_of(outcome.step.decision))).text
         messages.append(Message(role="assistant", content=decided))
         messages.append(Message(role="user", content=brought(outcome, context)))
     return _with_rest(messages, view, context)

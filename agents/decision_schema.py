@@ -162,6 +162,6 @@ def _typed(schema: Mapping[str, Any], kind: Any, known: Mapping[str, Json], dept
     return {"type": kind} if isinstance(kind, str) else {}
 
 
-def compact_json(value: object) -> str:
-    """JSON without white space, as the planner's own decisions are shown to it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def as_json(value: object) -> str:
+    """JSON on one line, as the planner's own decisions are shown to it."""
+    return json.dumps(value, ensure_ascii=False)

@@ -112,5 +112,10 @@ def _answerer(settings: Settings, models: Models, embedder: Embedder | None) -> 
     model = models.route("answer")
     if model is None:
         return embedded
-    writer = ModelAnswerer(model, context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN)
+    route = settings.routes.get("answer")
+    writer = ModelAnswerer(
+        model,
+        context=settings.retrieval.context_tokens * CHARACTERS_PER_TOKEN,
+        prompt=route.prompt if route else None,
+    )
     return FallbackAnswerer(writer, embedded) if models.embedded_stands_in("answer") else writer

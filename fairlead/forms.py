@@ -34,15 +34,28 @@ def complaint(value: object, schema: Mapping[str, Any]) -> str:
 
     Raises `ValueError` as `check_schema` does.
     """
+    try:
+        wrong = _wrong(value, schema)
+    except _NoJson as error:
+        return f"it holds what JSON cannot: {error}"[:_LONGEST]
+    if wrong is None:
+        return ""
+    where = ".".join(map(str, wrong.instance_path))
+    return f"{where}: {wrong.message}"[:_LONGEST] if where else wrong.message[:_LONGEST]
+
+
+class _NoJson(ValueError):
+    """A value that is none of JSON's: half a character, NaN."""
+
+
+def _wrong(value: object, schema: Mapping[str, Any]) -> ValidationError | None:
     validator = _validator(schema)
     try:
         if validator.is_valid(value):
-            return ""
-        wrong = _telling(next(iter(validator.iter_errors(value))))
-    except (TypeError, ValueError, OverflowError) as error:  # half a character, NaN
-        return f"it holds what JSON cannot: {error}"[:_LONGEST]
-    where = ".".join(map(str, wrong.instance_path))
-    return f"{where}: {wrong.message}"[:_LONGEST] if where else wrong.message[:_LONGEST]
+            return None
+        return _telling(next(iter(validator.iter_errors(value))))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _NoJson(str(error)) from error
 
 
 def _validator(schema: object) -> Draft202012Validator:

@@ -96,7 +96,10 @@ class RouteSettings(Section):
     mode: Literal["structured", "tools"] = "structured"
     """Of the planner: JSON by a schema, or function calls."""
     prompt: Path | None = None
-    """File that takes the place of the prompt that comes along."""
+    """File that takes the place of the prompt that comes along, of the planner or the answerer.
+
+    Relative to the settings file's folder, else to the current one.
+    """
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
 

@@ -157,7 +157,13 @@ def _settled(values: dict[str, Any], origins: Mapping[str, str], file: Path | No
     root = file.parent if file else Path.cwd()
     path = root / settings.storage.path.expanduser()
     storage = settings.storage.model_copy(update={"path": path})
-    return settings.model_copy(update={"storage": storage})
+    routes = {
+        name: route.model_copy(update={"prompt": root / route.prompt.expanduser()})
+        if route.prompt
+        else route
+        for name, route in settings.routes.items()
+    }
+    return settings.model_copy(update={"storage": storage, "routes": routes})
 
 
 def _complaint(error: ErrorDetails, origins: Mapping[str, str]) -> SettingsError:

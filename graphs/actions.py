@@ -70,7 +70,7 @@ def retrieve_node(parts: Parts) -> Node:
                 hits=hits,
                 confidence=max((result.confidence for result in results), default=0.0),
                 warnings=_unique(w for result in results for w in result.warnings),
-                detail=away[0] if away else _passages_detail(decision.queries, hits),
+                detail=away[0] if away else passages_detail(decision.queries, hits),
                 away=away[0] if away else "",
             )
         }
@@ -122,7 +122,7 @@ def call_node(parts: Parts) -> Node:
             )
         )
         made = sum(not output.refused for output in outputs)
-        detail = "; ".join(_call_detail(output) for output in outputs)
+        detail = "; ".join(call_detail(output) for output in outputs)
         return {"found": Found(outputs=tuple(outputs), detail=detail, calls=made)}
 
     return hop_node(parts, "call", call)
@@ -267,7 +267,8 @@ def _reference(hit: Hit) -> str:
     return f"{hit.passage_id} {hit.score:.3f} {hit.source} sha256:{digest}"
 
 
-def _passages_detail(queries: Sequence[str], hits: Sequence[Hit]) -> str:
+def passages_detail(queries: Sequence[str], hits: Sequence[Hit]) -> str:
+    """What searches came to, in words."""
     sources = list(dict.fromkeys(hit.source for hit in hits))
     shown = ", ".join(sources[:3]) + (", …" if len(sources) > 3 else "")
     searches = "1 search" if len(queries) == 1 else f"{len(queries)} searches"
@@ -275,7 +276,8 @@ def _passages_detail(queries: Sequence[str], hits: Sequence[Hit]) -> str:
     return f"{searches}, {found}" + (f" from {shown}" if hits else "")
 
 
-def _call_detail(output: ToolOutput) -> str:
+def call_detail(output: ToolOutput) -> str:
+    """What a call came to, in words."""
     how = "refused" if output.refused else "failed" if output.error else "ok"
     if output.replayed:
         how += ", answered by the journal"

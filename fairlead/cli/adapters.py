@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairlead.cli import scoring
 from fairlead.cli.cards import (
     SCHEMA,
     card_fields,
@@ -373,3 +374,6 @@ def _versioned(which: str) -> str:
     if "@" not in which:
         raise InputError(f"{which!r} names no version", hint=f"Write {which}@1, for example.")
     return which
+
+
+adapters.command("score")(scoring.score)

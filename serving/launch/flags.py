@@ -54,6 +54,8 @@ _CLOSED: Final = {
 """Variables that must not be set, and why."""
 _LEFT_OUT: Final = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "VLLM_KEEP_ALIVE_ON_ENGINE_DEATH")
 """Variables that are about this process, or keep a broken engine alive."""
+_STRUCTURED: Final = '{"backend":"xgrammar","disable_any_whitespace":true}'
+"""JSON comes without blanks, which a weak model would write up to its limit of tokens."""
 _ADAPTER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 
@@ -112,6 +114,7 @@ def command(options: EngineOptions, vllm: Vllm, port: int) -> tuple[str, ...]:
     return (
         str(vllm.python),
         *("-m", "vllm.entrypoints.openai.api_server"),
+        *("--structured-outputs-config", _STRUCTURED),
         *options.extra,
         *("--model", _model(options), "--served-model-name", options.served_name),
         *("--host", HOST, "--port", str(port), "--middleware", _GATE),

@@ -244,6 +244,13 @@ def hold(completion: Completion, request: Request) -> None:
                 arrived=completion.text[:_SHOWN],
                 usage=completion.usage,
             )
+    if request.tools and request.tool_choice == "required" and not completion.tool_calls:
+        raise BadForm(  # vLLM leaves half a call in the text where its tokens were used up
+            f"model {completion.model!r} called no tool, though it had to",
+            hint="Give it more max_tokens, or use a model that is better at tools.",
+            arrived=completion.text[:_SHOWN],
+            usage=completion.usage,
+        )
     known = {spec.name: spec.parameters for spec in request.tools}
     for call in completion.tool_calls:
         if call.tool not in known:

@@ -159,8 +159,6 @@ class Body:
             _checked("output_schema", request.output_schema)
         if self._can.structured == "structured_outputs":
             made["structured_outputs"] = {name: value}
-            if name == "json":  # a weak model would write blanks up to its limit
-                made["structured_outputs"]["disable_any_whitespace"] = True
         elif self._can.structured == "response_format" and name == "json":
             made["response_format"] = {
                 "type": "json_schema",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
-from fairlead.agents.decision_schema import arguments_schema, compact_json, decision_schema
+from fairlead.agents.decision_schema import arguments_schema, as_json, decision_schema
 from fairlead.decisions import Budget
 from fairlead.forms import check_schema
 from fairlead.schema import ToolSpec
@@ -146,5 +146,6 @@ def test_the_tools_that_come_along_lose_nothing(tool: ToolSpec) -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
-def test_compact_json_is_the_same_json(value: Any) -> None:
-    assert json.loads(compact_json({"a": value})) == {"a": value}
+def test_as_json_is_one_line_of_the_same_json(value: Any) -> None:
+    said = as_json({"a": value})
+    assert json.loads(said) == {"a": value} and "\n" not in said

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fairlead import Assistant, Document
-from fairlead.errors import InputError
+from fairlead.errors import InputError, SettingsError
 from fairlead.protocols import Request
 from fairlead.serving import ScriptedModel
 
@@ -49,3 +49,22 @@ async def test_a_model_cannot_forge_a_turn_or_pass_on_an_order(tmp_path: Path) -
     assert "<|" not in answer.text and answer.status == "abstained"
     for request in model.requests:
         assert all("<|im" not in message.content for message in request.messages)
+
+
+async def test_the_answerers_prompt_may_come_from_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "own.md").write_text("Answer in verse.", encoding="utf-8")
+    values = {
+        "storage": {"path": str(tmp_path)},
+        "routes": {"answer": {"prompt": str(tmp_path / "own.md")}},
+    }
+    model = ScriptedModel(lambda request: "Green tea is brewed at 70 degrees for two minutes [1].")
+    async with Assistant.open(values, model=model) as assistant:
+        await assistant.ingest([TEA], tenant="acme")
+        answer = await assistant.ask("At how many degrees is green tea brewed?", tenant="acme")
+    assert answer.status == "answered"
+    assert model.requests[0].messages[0].content == "Answer in verse."
+    assert answer.prompts["answerer"] == "149c7ab3ed08"
+    absent = {**values, "routes": {"answer": {"prompt": str(tmp_path / "absent.md")}}}
+    with pytest.raises(SettingsError, match="cannot read the answerer prompt"):
+        async with Assistant.open(absent, model=model):
+            pass

@@ -43,6 +43,20 @@ def test_stronger_layers_win_and_are_remembered(
     assert loaded.settings.storage.path == tmp_path / ".fairlead"
 
 
+def test_a_routes_prompt_lies_beside_the_settings_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fairlead.toml").write_text(
+        '[routes.planner]\nprompt = "p.md"\n[routes.answer]\nprompt = "/x/a.md"\n[routes.verify]\n'
+    )
+    below = tmp_path / "down"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    routes = load().settings.routes
+    assert routes["planner"].prompt == tmp_path / "p.md"
+    assert routes["answer"].prompt == Path("/x/a.md") and routes["verify"].prompt is None
+
+
 def test_a_mapping_reads_no_file_but_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

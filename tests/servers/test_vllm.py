@@ -23,7 +23,7 @@ pytestmark = pytest.mark.vllm
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "base", "messages": [{"role": "user", "content": "hello"}], "temperature": 0}
-TOKENS = 800
+TOKENS = 1900
 LONG = {**HELLO, "max_tokens": TOKENS, "min_tokens": TOKENS, "stream": True}
 SECONDS = 180.0
 
@@ -183,9 +183,9 @@ async def test_a_client_that_goes_away_frees_the_engine(vllm: Vllm) -> None:
 
 
 async def test_an_engine_that_is_killed_breaks_streams_and_comes_back(vllm: Vllm) -> None:
+    processes = group(vllm.engine_pid)
+    assert len(processes) >= 3
     async with streamed(vllm, LONG) as reply:
-        processes = group(vllm.engine_pid)
-        assert len(processes) >= 3
         os.kill(vllm.engine_pid, signal.SIGKILL)
         with pytest.raises(aiohttp.ClientPayloadError):
             await reply.content.read()
@@ -200,10 +200,10 @@ async def test_an_engine_that_is_killed_breaks_streams_and_comes_back(vllm: Vllm
 
 
 async def test_stopping_drains(vllm: Vllm) -> None:
+    processes = set().union(*map(group, engines(vllm)))
+    assert len(processes) >= 3
     try:
         async with streamed(vllm, LONG) as reply:
-            processes = set().union(*map(group, engines(vllm)))
-            assert len(processes) >= 3
             vllm.tell(signal.SIGTERM)
             await asyncio.to_thread(
                 until, lambda: status_of(f"{vllm.url}/models", key=vllm.key) == 503
@@ -213,5 +213,5 @@ async def test_stopping_drains(vllm: Vllm) -> None:
         assert await asyncio.to_thread(vllm.stop) == 0
         assert not alive(processes)
     finally:
-        await asyncio.to_thread(vllm.start)
+        vllm.start()  # in this thread, with which the server would end
     assert vllm.ask("/health") == ""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from fairlead.tracing import Span, TraceReader, Tracing, names
 
-SHAPE = re.compile(r"(fairlead|gen_ai|db|error)(\.[a-z][a-z0-9_]*)+")
+SHAPE = re.compile(r"(fairlead|gen_ai|db|error|server)(\.[a-z][a-z0-9_]*)+")
 
 
 def test_every_attribute_is_well_formed_and_in_a_known_namespace() -> None:

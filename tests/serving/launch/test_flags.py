@@ -60,6 +60,7 @@ def test_what_others_rely_on_is_always_there() -> None:
             "--enable-auto-tool-choice",
             "--enable-request-id-headers",
         } <= set(line)
+        assert '"disable_any_whitespace":true' in value(line, "--structured-outputs-config")
         assert ("--enforce-eager" in line) is vllm.cpu
         for left in ("--enable-lora", "--lora-modules", "--max-model-len", "--reasoning-parser"):
             assert left not in line
@@ -189,7 +190,7 @@ def test_arguments_that_open_the_engine_are_refused(argument: str) -> None:
     ],
 )
 def test_other_arguments_are_passed_on(extra: tuple[str, ...]) -> None:
-    assert command(EngineOptions(model="a/b", extra=extra), CPU, 1)[3 : 3 + len(extra)] == extra
+    assert command(EngineOptions(model="a/b", extra=extra), CPU, 1)[5 : 5 + len(extra)] == extra
 
 
 @given(st.sampled_from(["--host", "--api-key", "--uds", "--port", "--middleware"]), st.data())

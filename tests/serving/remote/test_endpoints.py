@@ -55,10 +55,10 @@ def test_threads_stay_and_few_move_when_a_server_comes() -> None:
 async def test_a_thread_keeps_its_server() -> None:
     async with ChatServer() as one, ChatServer() as other:
         async with open_model([one.url, other.url], "base") as model:
-            for thread in "abcdefgh":
+            for thread in map(str, range(24)):
                 for _ in range(3):
                     await model.complete(asked(thread=thread))
-        assert len(one.seen) + len(other.seen) == 24
+        assert len(one.seen) + len(other.seen) == 72
         assert len(one.seen) % 3 == 0 and one.seen and other.seen
 
 
@@ -87,9 +87,9 @@ async def test_an_endpoint_that_dies_loses_no_call() -> None:
             for number in range(30):
                 if number == 10:
                     await one.stop()
-                done = await model.complete(asked(thread=f"t{number % 6}"))
+                done = await model.complete(asked(thread=f"t{number}"))
                 assert done.text == "Hello."
-        assert one.seen and len(one.seen) + len(other.seen) == 30
+        assert len(one.seen) + len(other.seen) >= 30 and len(other.seen) >= 20
 
 
 async def test_a_busy_server_is_left_for_another_at_once() -> None:

@@ -26,7 +26,7 @@ class Engine(ChatServer):
 
     async def control(self, connection: Connection, seen: Seen) -> None:
         name, known = seen.body["lora_name"], seen.body["lora_name"] in self.adapters
-        if seen.headers["authorization"] != "Bearer control":
+        if seen.headers.get("authorization") != "Bearer control":
             await reply(401, {"error": "no"})(connection, seen)
         elif seen.path.endswith("/unload_lora_adapter"):
             self.adapters.discard(name)
