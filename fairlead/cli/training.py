@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,13 +10,14 @@ import typer
 
 from fairlead.cli.cards import SCHEMA, card_fields, said
 from fairlead.cli.options import AsJson, By, actor, settings
-from fairlead.cli.output import document, progress, show, table, warn
+from fairlead.cli.output import Progress, document, progress, show, table, warn
 from fairlead.errors import InputError
 
 if TYPE_CHECKING:
     from fairlead.serving.adapters import AdapterCard, Registry
     from fairlead.serving.adapters.bases import Base
     from fairlead.serving.training import BaseModel, Recipe, Report, Trained
+    from fairlead.serving.training.examination import Watch
     from fairlead.serving.training.plan import Plan
     from fairlead.settings import Settings
 
@@ -78,7 +80,8 @@ def check(
             now = datetime.now(UTC).isoformat(timespec="seconds")
             model = read_base_model(_folder(base), name=base, digest="")
             encoding = Encoding(base=model, folder=Path(place), now=now)
-        prepared = prepare(sources, recipe, encoding)
+        with progress() as draw:
+            prepared = prepare(sources, recipe, encoding, _drawn(draw))
     report = prepared.report
     if as_json:
         _document(report)
@@ -136,7 +139,9 @@ def train(
         python=python,
     )
     if dry_run:
-        _tell_plan(*look(training), as_json=as_json)
+        with progress() as draw:
+            report, plan = look(training, _drawn(draw))
+        _tell_plan(report, plan, as_json=as_json)
         return
     trained = _trained(training, fresh=fresh)
     with closing(open_registry(given)) as registry:
@@ -151,13 +156,17 @@ def _trained(training: Any, *, fresh: bool) -> "Trained":
     with progress() as draw:
 
         def listen(event: Mapping[str, Any]) -> None:
-            if draw and event["event"] in ("begin", "step"):
+            if event["event"] == "ready":
+                warn(*event["warnings"])
+            elif draw and event["event"] in ("begin", "step"):
                 draw("train", event["step"], event["steps"])
 
-        trained = run(training, listen, fresh=fresh)
-    findings = trained.report["findings"]
-    warn(*(each["message"] for each in findings if each["severity"] == "warn"))
-    return trained
+        return run(training, listen, fresh=fresh, watch=_drawn(draw))
+
+
+def _drawn(draw: "Progress | None") -> "Watch | None":
+    """Draws how much of the data was examined, where drawing is welcome."""
+    return partial(draw, "examine") if draw else None
 
 
 def _registered(

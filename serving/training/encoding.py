@@ -52,15 +52,14 @@ class Encoder:
         named = {name: _token(value) for name, value in config.items() if _is_token(name)}
         self._names = {name: text for name, text in named.items() if text}
         self.ends = self._end_ids(folder)
-        special = [
-            each.content
-            for each in self._tokenizer.get_added_tokens_decoder().values()
-            if each.special
-        ]
+        added = self._tokenizer.get_added_tokens_decoder().items()
+        special = [each.content for id_, each in added if each.special or id_ in self.ends]
         self._special = re.compile("|".join(map(re.escape, sorted(special)))) if special else None
         templates = chat_templates(folder, config)
         self._plain = completions == "plain" or not templates
         self._templates = {name: _compiled(text, now) for name, text in templates.items()}
+        self._in_parts = False
+        self._in_parts = bool(templates) and self._takes_parts()
 
     def sequences(self, example: Mapping[str, Any]) -> list["Encoded"]:
         """What of one example is trained. Raises `Unfit`."""
@@ -94,11 +93,13 @@ class Encoder:
             prompt = self._rendered(messages[:at], tools, asking=True)
             whole = self._rendered(messages[: at + 1], tools, asking=False)
             if not whole.startswith(prompt):
-                raise Unfit("template", f"answer {at + 1} does not follow its own prompt")
-            answer = self._cut(self._ids(whole[len(prompt) :]))
-            if not answer:
-                raise Unfit("template", f"the template leaves nothing of answer {at + 1}")
-            yield self._ids(prompt), answer
+                said = (
+                    f"it asks for an answer by {prompt[-20:]!r} and then writes another beginning"
+                )
+                raise Unfit("template", said)
+            answer = whole[len(prompt) :]
+            _check_whole(messages, at, prompt, answer)
+            yield self._ids(prompt), self._cut(self._ids(answer))
 
     def _rendered(
         self,
@@ -112,6 +113,8 @@ class Encoder:
         if template is None:
             raise Unfit("template", "the base's templates have none called 'default'")
         given = [{k: v for k, v in each.items() if k != "weight"} for each in messages]
+        if self._in_parts:
+            given = [{**each, "content": _parts(each["content"])} for each in given]
         try:
             return str(
                 template.render(
@@ -125,16 +128,29 @@ class Encoder:
         except Exception as error:  # a template is a program; whatever it raises is its refusal
             raise Unfit("template", f"{error}"[:200] or type(error).__name__) from error
 
+    def _takes_parts(self) -> bool:
+        """Whether the template reads contents as lists of parts, and leaves out plain texts, as
+        those of models that see images do. A server finds out likewise and hands it what it takes.
+        """
+        said: Any
+        for said in ("Probe.", _parts("Probe.")):
+            try:
+                message = {"role": "user", "content": said}
+                if "Probe." in self._rendered([message], (), asking=True):
+                    return not isinstance(said, str)
+            except Unfit:
+                continue
+        return False
+
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
     def _cut(self, answer: list[int]) -> list[int]:
-        """Up to the token that ends the turn: what templates write behind it nobody generates."""
-        for at in range(len(answer) - 1, -1, -1):
-            if answer[at] in self.ends:
-                return answer[: at + 1]
-        return answer
+        """Up to the first token at which a server stops: nobody generates what templates write
+        behind it."""
+        at = next((n for n, each in enumerate(answer) if each in self.ends), len(answer))
+        return answer[: at + 1]
 
     def _check_special(self, example: Mapping[str, Any]) -> None:
         if self._special is None:
@@ -170,6 +186,22 @@ class Encoded:
     @property
     def answered(self) -> int:
         return sum(end - begin for begin, end in self.answers)
+
+
+def _check_whole(messages: Sequence[Mapping[str, Any]], at: int, prompt: str, answer: str) -> None:
+    """Raises `Unfit` where the template left out what was asked or answered, as some do with tool
+    calls: that would teach to say nothing."""
+    for number, each in enumerate(messages[:at], start=1):
+        if each["role"] == "user" and each["content"].strip() not in prompt:
+            raise Unfit("template", f"it leaves out message {number}")
+    said = messages[at]["content"].rpartition("</think>")[2].strip()
+    names = [call["function"]["name"] for call in messages[at].get("tool_calls", ())]
+    if any(each not in answer for each in (said, *names)):
+        raise Unfit("template", f"it leaves out {'a call of ' if names else ''}answer {at + 1}")
+
+
+def _parts(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}]
 
 
 def _joined(pairs: Iterable[tuple[list[int], list[int]]]) -> list[Encoded]:

@@ -86,8 +86,8 @@ class Examined:
     """Examples that must stay on one side of a split: equal or nearly equal prompts or texts."""
 
 
-Watch = Callable[[int], None]
-"""Called now and then with the number of examples that were read."""
+Watch = Callable[[int, int], None]
+"""Called now and then with how many bytes of the file were read, and how many it has."""
 
 
 class Examination:
@@ -120,7 +120,7 @@ class Examination:
         for count, example in enumerate(self._data.examples(self._note_bad), start=1):
             self._look(example)
             if watch and not count % 1000:
-                watch(count)
+                watch(example.place, stamp[1])
         if not len(self._survey) and not self._bad:
             raise InputError(
                 f"{str(self._data.path)!r} holds no example", hint="Give JSON lines, one each."

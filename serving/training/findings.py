@@ -70,6 +70,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         what="text that the base reads as a control token",
         hint="Write the token differently; the chat template adds the real ones.",
     ),
+    "no_end": Kind(
+        severity="fail",
+        what="answers that do not end with the base's end token",
+        hint="The adapter will not learn to stop: see the base's chat template and eos_token_id.",
+    ),
     "secret": Kind(
         severity="fail",
         what="a secret, which the model could repeat to anybody",
@@ -160,11 +165,6 @@ KINDS: Final[Mapping[str, Kind]] = {
         severity="warn",
         what="arguments that break the tool's own schema",
         hint="A model learns the wrong calls as well as the right ones.",
-    ),
-    "no_end": Kind(
-        severity="warn",
-        what="answers that do not end with the base's end token",
-        hint="The adapter will not learn to stop: see the base's chat template and eos_token_id.",
     ),
     "no_template": Kind(
         severity="warn",

@@ -54,7 +54,7 @@ class LoraSettings(Section):
     """Twice the rank; the update is scaled by alpha / rank (Hu and others 2021, arXiv
     2106.09685)."""
     dropout: Share = 0.05
-    """As for models up to 13B in QLoRA (Dettmers and others 2023, arXiv 2305.14314)."""
+    """QLoRA finds it useful up to 13B (Dettmers and others 2023, arXiv 2305.14314, appendix A)."""
     targets: Literal["all-linear"] | tuple[Annotated[str, Field(min_length=1)], ...] = "all-linear"
     """Modules that get an update; `all-linear` leaves out the output head. Adapting only attention
     learns less at equal size (QLoRA, section 4; Schulman 2025, "LoRA Without Regret")."""
@@ -115,8 +115,8 @@ class Thresholds(Section):
     few_examples: Annotated[int, Field(ge=1)] = 50
     """OpenAI advises to start with 50."""
     near: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Jaccard similarity of three-word runs from which texts are near duplicates (Lee and others
-    2021 take .8, of five-word runs; answers here are shorter than web pages)."""
+    """Jaccard similarity from which texts are near duplicates: of runs of three words, since an
+    answer is shorter than a document."""
     ngram: Annotated[int, Field(ge=3, le=50)] = 8
     """Words of a run, and the share of a golden question's runs that the training data may hold: 8
     and .7 are PaLM's (Chowdhery and others 2022, arXiv 2204.02311, section 8); GPT-3 took 8 to 13

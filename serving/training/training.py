@@ -20,6 +20,7 @@ from typing import Any, Final
 from fairlead.errors import InputError, Unavailable
 from fairlead.serving.training.base_model import BaseModel, check_targets
 from fairlead.serving.training.examination import Report, Watch
+from fairlead.serving.training.findings import of_severity
 from fairlead.serving.training.interpreter import (
     Interpreter,
     check_quantised,
@@ -116,6 +117,7 @@ def train(
                 return found
             state = {} if fresh else _read(place / "state.json")
             _check_same(folder, state, ready)
+            listen({"event": "ready", "warnings": _warnings(ready), "steps": ready.plan.steps})
             if not state:
                 shutil.rmtree(place, ignore_errors=True)
                 _check_space(folder, ready.plan)
@@ -162,6 +164,10 @@ def _ready(training: Training, place: Path, now: str, watch: Watch | None) -> Re
         now=now,
         rows=place,
     )
+
+
+def _warnings(ready: Ready) -> list[str]:
+    return [each.message for each in of_severity(ready.prepared.report.findings, "warn")]
 
 
 def _begin(place: Path, ready: Ready, training: Training) -> None:

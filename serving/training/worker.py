@@ -14,7 +14,6 @@ import fcntl
 import json
 import os
 import platform
-import random
 import shutil
 import sys
 import threading
@@ -22,7 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS is not deterministic
@@ -108,13 +107,10 @@ def make_model(job: Mapping[str, Any]) -> Any:
     model.config.use_cache = False
     checkpointing = job["training"]["gradient_checkpointing"]
     if job["training"]["quantise"] == "nf4":
-        model = peft.prepare_model_for_kbit_training(
-            model, use_gradient_checkpointing=checkpointing
-        )
+        model = peft.prepare_model_for_kbit_training(model, checkpointing, {"use_reentrant": False})
     elif checkpointing:
         model.enable_input_require_grads()
     lora = job["lora"]
-    targets = lora["targets"]
     return peft.get_peft_model(
         model,
         peft.LoraConfig(
@@ -123,7 +119,7 @@ def make_model(job: Mapping[str, Any]) -> Any:
             lora_alpha=lora["alpha"],
             lora_dropout=lora["dropout"],
             use_rslora=lora["rslora"],
-            target_modules=targets if isinstance(targets, str) else list(targets),
+            target_modules=lora["targets"],
             bias="none",
         ),
     )
@@ -148,21 +144,15 @@ def arguments(job: Mapping[str, Any], validated: bool) -> Any:
         bf16=job["precision"] == "bf16",
         use_cpu=given["device"] == "cpu",
         seed=given["seed"],
-        data_seed=given["seed"],
         logging_steps=max(1, job["steps"] // 1000),
         logging_nan_inf_filter=False,
         eval_strategy="steps" if validated else "no",
         eval_steps=job["evaluate_every"],
-        prediction_loss_only=True,
         save_strategy="steps",
         save_steps=job["evaluate_every"],
         save_total_limit=2,
         load_best_model_at_end=validated,
-        metric_for_best_model="eval_loss" if validated else None,
-        greater_is_better=False if validated else None,
         remove_unused_columns=False,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
         disable_tqdm=True,
         report_to="none",
     )
@@ -176,11 +166,10 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc] # the package i
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not np.isfinite(loss):
+        if loss is not None and not np.isfinite(loss):
             raise Failed("diverged", f"the loss is {loss} at step {state.global_step}")
-        say("step", step=state.global_step, steps=state.max_steps, loss=loss)
+        if loss is not None:
+            say("step", step=state.global_step, steps=state.max_steps, loss=loss)
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any
@@ -199,16 +188,14 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc] # the package i
 
 def check_packing(model: Any, rows: Rows) -> None:
     """Raises `Failed` where the base's own code lets packed sequences see each other."""
-    row = next((row for row in map(rows.__getitem__, range(len(rows))) if len(row) > 1), None)
-    if row is None:
-        return
+    row = next((row for row in map(rows.__getitem__, range(len(rows))) if len(row) > 1), [])
     model.eval()
     seen = []
     with torch.no_grad():  # the first token of the second sequence, packed and alone
-        for each, at in ((row, len(row[0])), (row[1:2], 0)):
+        for each, at in ((row, len(row[0])), (row[1:2], 0)) if row else ():
             batch = {name: value.to(model.device) for name, value in collated([each]).items()}
             seen.append(model(**batch, use_cache=False).logits[0, at].float())
-    if (seen[0] - seen[1]).norm() > 0.05 * seen[1].norm():  # bf16 alone differs by some .01
+    if seen and (seen[0] - seen[1]).norm() > 0.05 * seen[1].norm():  # 0 or 1 on a tiny base
         raise Failed("packing", "a packed sequence sees the one before it")
 
 
@@ -216,6 +203,19 @@ def since_best(history: Sequence[Mapping[str, Any]]) -> int:
     """Looks at the validation set since the best one."""
     losses = [each["eval_loss"] for each in history if "eval_loss" in each]
     return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+
+def is_over(start: Path, job: Mapping[str, Any], trainer: Any) -> bool:
+    """Whether no step was to be made after that checkpoint; then the best one is taken up."""
+    state = transformers.TrainerState.load_from_json(str(start / "trainer_state.json"))
+    patience = job["training"]["patience"]
+    early = patience and since_best(state.log_history) >= patience
+    if not early and state.global_step < job["steps"]:
+        return False
+    trainer.state = state
+    best = start.with_name(f"checkpoint-{state.best_global_step or state.global_step}")
+    trainer.model.load_adapter(str(best), "default", is_trainable=True)
+    return True
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -232,7 +232,8 @@ def last_checkpoint(folder: Path) -> Path | None:
 def train(job: Mapping[str, Any]) -> None:
     """Trains to the end, and leaves the adapter and what is to be told of it."""
     folder, given = Path(job["folder"]), job["training"]
-    seed(given["seed"], deterministic=given["deterministic"])
+    transformers.set_seed(given["seed"])
+    torch.use_deterministic_algorithms(given["deterministic"])
     if given["threads"]:
         torch.set_num_threads(given["threads"])
     began = time.monotonic()
@@ -252,7 +253,8 @@ def train(job: Mapping[str, Any]) -> None:
     start = last_checkpoint(folder / "checkpoints")
     step = int(start.name.rpartition("-")[2]) if start else 0
     say("begin", step=step, steps=job["steps"], process=os.getpid())
-    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    if not (start and is_over(start, job, trainer)):
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
     history = trainer.state.log_history
     losses = [each["eval_loss"] for each in history if "eval_loss" in each]
     write_adapter(model, job)
@@ -273,17 +275,15 @@ def train(job: Mapping[str, Any]) -> None:
 
 def told(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What of an entry of the trainer's history is kept."""
-    kept = {name: entry[name] for name in ("loss", "learning_rate", "grad_norm") if name in entry}
     if "eval_loss" in entry:
-        kept["validation_loss"] = entry["eval_loss"]
-    return {"step": entry["step"], **kept}
+        return {"step": entry["step"], "validation_loss": entry["eval_loss"]}
+    return {name: entry[name] for name in ("step", "loss", "learning_rate", "grad_norm")}
 
 
 def write_adapter(model: Any, job: Mapping[str, Any]) -> None:
     """Weights in safetensors, and a configuration that names the base and no path."""
     folder = Path(job["folder"]) / "adapter.part"
     shutil.rmtree(folder, ignore_errors=True)
-    model.peft_config["default"].base_model_name_or_path = job["base_name"]
     model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # a card to be filled in, with the path in it
     path = folder / "adapter_config.json"
@@ -310,18 +310,7 @@ def environment(model: Any) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "cuda": torch.version.cuda if cuda else None,
         "threads": torch.get_num_threads(),
-        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if cuda else 0,
     }
-
-
-def seed(number: int, *, deterministic: bool) -> None:
-    """Everything that draws lots."""
-    random.seed(number)
-    np.random.seed(number)
-    torch.manual_seed(number)
-    if deterministic:
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
 
 
 def write_whole(path: Path, value: object) -> None:
@@ -349,6 +338,19 @@ def end_with_parent() -> None:
         os._exit(3)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def taken(lock: IO[str]) -> bool:
+    """Whether the folder is this process's now. One whose parent was killed ends within a step."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
 
 
 def explained(error: BaseException) -> tuple[str, str]:
@@ -380,10 +382,8 @@ def main(path: Path) -> int:
     sys.stdout = sys.stderr  # whatever libraries print is no progress
     end_with_parent()
     with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("failed", code="busy", message="another process is training in this folder")
+        if not taken(lock):
+            say("failed", code="busy", message="it did not end within a minute")
             return 1
         try:
             train(job)

@@ -157,6 +157,16 @@ def test_a_prompt_and_its_completion_are_a_chat_or_plain(tmp_path: Path) -> None
         assert text(plain.ids) == "Where? Here<|im_end|>" and answers(plain) == [" Here<|im_end|>"]
 
 
+DEAF = TEMPLATE.replace("message.tool_calls or []", "[]")
+"""Knows no tool calls, and passes over them without a word."""
+CALLING = {
+    "messages": [
+        {"role": "user", "content": "Where is order 7?"},
+        {"role": "assistant", "tool_calls": [{"function": {"name": "find", "arguments": {}}}]},
+    ]
+}
+
+
 @pytest.mark.parametrize(
     ("template", "value", "code", "said"),
     [
@@ -181,9 +191,11 @@ def test_a_prompt_and_its_completion_are_a_chat_or_plain(tmp_path: Path) -> None
             "{% if add_generation_prompt %}>{% endif %}",
             chat("a", "b"),
             "template",
-            "follow its own",
+            "writes another",
         ),
-        ("x", chat("a", "b"), "template", "leaves nothing"),
+        ("x", chat("a", "b"), "template", "leaves out message 1"),
+        ("{{ messages[0].content }}", chat("a", "b"), "template", "leaves out answer 2"),
+        (DEAF, CALLING, "template", "leaves out a call of answer 2"),
     ],
 )
 def test_what_the_base_does_not_take_is_said(
@@ -195,17 +207,38 @@ def test_what_the_base_does_not_take_is_said(
 
 
 def test_a_template_may_ask_for_the_time_of_the_training(tmp_path: Path) -> None:
-    template = "{{ strftime_now('%Y-%m-%d') }}{% if not add_generation_prompt %}A{% endif %}"
+    template = "{{ strftime_now('%Y-%m-%d') }}{% for m in messages %}/{{ m.content }}{% endfor %}"
+    template += "{% if add_generation_prompt %}/{% endif %}"
     (found,) = made(tmp_path, template).sequences(fields(chat("a", "b")))
-    assert text(found.ids) == "2026-01-02A" and answers(found) == ["A"]
+    assert text(found.ids) == "2026-01-02/a/b" and answers(found) == ["b"]
     assert not made(tmp_path, template).stops(found)
     assert datetime.fromisoformat(NOW).year == 2026
+
+
+def test_what_a_template_writes_behind_the_end_is_not_trained(tmp_path: Path) -> None:
+    """Phi's, for one, ends the whole text with another token that ends a text."""
+    ending = TEMPLATE + "{% if not add_generation_prompt %}<|endoftext|><|im_end|>{% endif %}"
+    (found,) = made(tmp_path, ending).sequences(fields({"messages": HISTORY}))
+    assert answers(found) == ["On its way.<|im_end|>", "Since 3 May. – Grüße<|im_end|>"]
+
+
+def test_a_template_that_reads_parts_is_given_parts(tmp_path: Path) -> None:
+    """As those of models that also see images: they leave out plain text, or break on it."""
+    for reading in (
+        "content | map(attribute='text') | join",
+        "content[0].text",
+        "content[0]['text']",
+    ):
+        parts = TEMPLATE.replace("message.content", f"(message.{reading})")
+        (found,) = made(tmp_path, parts).sequences(fields({"messages": HISTORY}))
+        (plain,) = made(tmp_path).sequences(fields({"messages": HISTORY}))
+        assert found.ids == plain.ids and found.answers == plain.answers
 
 
 def test_named_templates_are_chosen_by_tools(tmp_path: Path) -> None:
     folder = write_base(tmp_path / "base")
     config = json.loads((folder / "tokenizer_config.json").read_text())
-    ask = "{% if not add_generation_prompt %}A{% endif %}"
+    ask = "{% for m in messages %}{{ m.content }}{% endfor %}"
     config["chat_template"] = [
         {"name": "default", "template": f"D{ask}"},
         {"name": "tool_use", "template": f"T{ask}"},
@@ -213,8 +246,8 @@ def test_named_templates_are_chosen_by_tools(tmp_path: Path) -> None:
     write_json(folder / "tokenizer_config.json", config)
     encoder = Encoder(folder, turns="all", completions="template", now=NOW)
     tool = {"type": "function", "function": {"name": "find"}}
-    assert text(encoder.sequences(fields(chat("a", "b")))[0].ids) == "DA"
-    assert text(encoder.sequences(fields({**chat("a", "b"), "tools": [tool]}))[0].ids) == "TA"
+    assert text(encoder.sequences(fields(chat("a", "b")))[0].ids) == "Dab"
+    assert text(encoder.sequences(fields({**chat("a", "b"), "tools": [tool]}))[0].ids) == "Tab"
     config["chat_template"] = config["chat_template"][1:]
     write_json(folder / "tokenizer_config.json", config)
     encoder = Encoder(folder, turns="all", completions="template", now=NOW)
@@ -222,7 +255,7 @@ def test_named_templates_are_chosen_by_tools(tmp_path: Path) -> None:
         encoder.sequences(fields(chat("a", "b")))
     (folder / "chat_template.jinja").write_text(f"F{ask}")
     encoder = Encoder(folder, turns="all", completions="template", now=NOW)
-    assert text(encoder.sequences(fields(chat("a", "b")))[0].ids) == "FA"
+    assert text(encoder.sequences(fields(chat("a", "b")))[0].ids) == "Fab"
 
 
 def test_all_examples_are_written_one_after_the_other(tmp_path: Path) -> None:

@@ -230,9 +230,10 @@ def test_questions_of_other_sets_fail(examine: Examine) -> None:
 def test_a_file_that_changes_meanwhile_is_refused(write: Write) -> None:
     data = write(different(1200))
 
-    def grow(count: int) -> None:
+    def grow(read: int, size: int) -> None:
+        assert 0 < read < size
         with data.path.open("a") as file:
-            file.write(json.dumps(chat(f"more {count}", "x")) + "\n")
+            file.write(json.dumps(chat(f"more {read}", "x")) + "\n")
 
     with pytest.raises(InputError, match="changed while it was read"):
         Examination(data, Thresholds(), Findings()).run(watch=grow)

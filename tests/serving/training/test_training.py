@@ -120,9 +120,9 @@ def test_a_killed_process_goes_on_to_the_same_adapter(make: Make, undisturbed: T
         train(training, kill)
     assert "goes on from the last checkpoint" in caught.value.hint
     assert not (training.folder / "adapter").exists()
-    begun: list[Mapping[str, Any]] = []
-    again = train(training, begun.append)
-    assert begun[0]["event"] == "begin" and begun[0]["step"] == 8
+    told: list[Mapping[str, Any]] = []
+    again = train(training, told.append)
+    assert [each["event"] for each in told[:2]] == ["ready", "begin"] and told[1]["step"] == 8
     assert again.record["metrics"]["resumed_from"] == 8
     assert weights(training.folder) == weights(undisturbed.folder)
     history = read(undisturbed.folder / "training.json")["metrics"]["history"]
@@ -167,6 +167,7 @@ def test_whoever_started_it_may_be_killed_too(make: Make, undisturbed: Training)
         started.stdin.write(json.dumps(told))
         started.stdin.close()
         events = map(json.loads, started.stdout)
+        assert next(events)["event"] == "ready"
         process = next(events)["process"]
         assert any(event["event"] == "checkpoint" for event in events)
         started.kill()
@@ -197,11 +198,12 @@ def test_an_unfinished_training_does_not_go_on_with_other_settings(make: Make) -
     shorter = training.recipe.training.model_copy(update={"max_steps": 1})
     recipe = training.recipe.model_copy(update={"training": shorter})
     train(replace(training, recipe=recipe), begun.append, fresh=True)
-    assert begun[0]["step"] == 0
+    assert begun[1]["step"] == 0
 
 
 def test_training_ends_when_validation_no_longer_gets_better(make: Make) -> None:
-    """Answers that have nothing to do with the questions: learning them by heart helps nobody."""
+    """Answers that have nothing to do with the questions: learning them by heart helps nobody.
+    Killed after its last checkpoint, it makes no further step."""
     lines = [
         chat(f"question {n}", f"{(n * 7919) % 1000:03d} {(n * 104729) % 977}") for n in range(40)
     ]
@@ -214,6 +216,20 @@ def test_training_ends_when_validation_no_longer_gets_better(make: Make) -> None
     assert metrics["steps"] < planned
     assert metrics["best_step"] == best["step"] == looks[-3]["step"]
     assert metrics["validation_loss"] == best["validation_loss"]
+
+    again, process = make(lines, schedule="constant", **settings), 0
+
+    def kill(event: Mapping[str, Any]) -> None:
+        nonlocal process
+        process = event.get("process", process)
+        if event["event"] == "checkpoint" and event["step"] == metrics["steps"]:
+            os.kill(process, signal.SIGKILL)
+
+    with pytest.raises(Unavailable):
+        train(again, kill)
+    resumed = train(again).record["metrics"]
+    assert resumed["history"] == metrics["history"] and resumed["steps"] == metrics["steps"]
+    assert weights(again.folder) == weights(training.folder)
 
 
 def test_a_plan_is_what_happens(make: Make) -> None:
