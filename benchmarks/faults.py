@@ -50,6 +50,8 @@ class Fault:
     streams: bool = False
     absent: bool = False
     """Nobody listens at all."""
+    slow: bool = False
+    """The server does not tell its control tokens either, which are asked for first."""
 
 
 async def _good(connection: Connection, seen: Seen) -> None:
@@ -140,7 +142,7 @@ def _busy(status: int, **headers: str) -> Make:
 ERROR = b'data: {"error": {"message": "engine died", "code": 500}}\n\n'
 FAULTS = (
     Fault(name="server absent", make=_plain(protocol.hang), passing=False, absent=True),
-    Fault(name="slower than the deadline", make=_slow, passing=False),
+    Fault(name="slower than the deadline", make=_slow, passing=False, slow=True),
     Fault(name="connection reset", make=_later(protocol.reset), passing=True),
     Fault(name="connection closed", make=_later(protocol.drop), passing=True),
     Fault(name="malformed JSON", make=_half_json, passing=True),
@@ -280,11 +282,13 @@ async def one(
     async with ChatServer() as server:
         server.acts.extend([act] * failures)
         server.always = _good
+        if fault.slow:
+            server.told = protocol.hang
         url = server.url
         if fault.absent:
             await server.stop()
         options: Any = {"connect": 0.3, "gap": 0.3, "tries": 3, "pause": 0.2}
-        async with open_model(url, "served", seconds=0.8, **options) as model:
+        async with open_model(url, "served", server="vllm", seconds=0.8, **options) as model:
             now.model = model
             began = time.monotonic()
             try:

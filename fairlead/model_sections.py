@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from fairlead.schema import Json
 from fairlead.sections import NAME, Secret, Section
 
+Place: TypeAlias = Literal["planner", "answer"]
+"""What a route is for."""
 _URL = r"https?://[^\s/?#@]+(/[^\s?#]*)?"
 _ADAPTER = rf"^({NAME}@[a-z0-9]+)?$"
 
@@ -84,7 +86,7 @@ class Tier(Section):
 
 
 class RouteSettings(Section):
-    """Which model plans, answers or verifies, and which ones stand in for it."""
+    """Which model plans or answers, and which ones stand in for it."""
 
     model: str = "base"
     adapter: str = Field(default="", pattern=_ADAPTER)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fairlead.model_sections import ModelSettings, RouteSettings
+from fairlead.model_sections import ModelSettings, Place, RouteSettings
 from fairlead.protocols import Model
 from fairlead.serving.adapters import Control, controlled, parse_selector
 from fairlead.serving.keys import secret_of
@@ -32,13 +32,13 @@ class Models:
         self._settings, self._targets = settings, targets
         self._adapters, self._tracing = adapters, tracing
 
-    def route(self, place: str) -> RoutedModel | None:
-        """The model of `planner`, `answer` or `verify`; None where the embedded one does it all.
+    def route(self, place: Place) -> RoutedModel | None:
+        """The model that plans or answers; None where the embedded one does it all.
 
-        Without a section `[routes.answer]` is `[model]`; the others are embedded then.
+        Without a section `[routes.answer]` is `[model]`; the planner is embedded then.
         Raises `SettingsError` for tiers that cannot work.
         """
-        given = self._settings.routes.get(place)  # type: ignore[call-overload]  # a name of three
+        given = self._settings.routes.get(place)
         if given is None:
             if place != "answer" or "base" not in self._targets:
                 return None
@@ -51,9 +51,9 @@ class Models:
             place, given, self._targets, adapters=self._adapters, tracing=self._tracing
         )
 
-    def embedded_stands_in(self, place: str) -> bool:
+    def embedded_stands_in(self, place: Place) -> bool:
         """Whether the embedded default answers where no model of the route can."""
-        given = self._settings.routes.get(place)  # type: ignore[call-overload]  # a name of three
+        given = self._settings.routes.get(place)
         return given is None or given.fallback is None or "embedded" in given.fallback
 
 
@@ -110,10 +110,10 @@ async def open_models(
     targets: dict[str, Target] = {}
     async with AsyncExitStack() as opened:
         if model is not None:
-            targets["base"] = _given(model)
+            targets["base"] = _given("base", model)
         for name, told in {"base": settings.model, **settings.models}.items():
             if name not in targets and told.provider.startswith("langchain:"):
-                targets[name] = _given(langchain_class(told.provider, told.options))
+                targets[name] = _given(name, langchain_class(told.provider, told.options))
             elif name not in targets and told.provider == "vllm":
                 targets[name] = await opened.enter_async_context(_served(name, told, tracing))
         yield Models(settings, targets, adapters=adapters, tracing=tracing)
@@ -142,12 +142,12 @@ async def _served(name: str, told: ModelSettings, tracing: Tracing) -> AsyncIter
         yield Target(name=name, model=model, provider=told.server, named=model.named)
 
 
-def _given(model: "Model | BaseChatModel") -> Target:
+def _given(name: str, model: "Model | BaseChatModel") -> Target:
     if _is_model(model):
         named = getattr(model, "named", None)
-        return Target(name="base", model=model, provider="fairlead", named=named)
+        return Target(name=name, model=model, provider="fairlead", named=named)
     provider = type(model).__module__.partition(".")[0]
-    return Target(name="base", model=LangChainModel(model), provider=provider)
+    return Target(name=name, model=LangChainModel(model), provider=provider)
 
 
 def _is_model(model: "Model | BaseChatModel") -> "TypeIs[Model]":

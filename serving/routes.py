@@ -229,8 +229,8 @@ class RoutedModel:
     ) -> None:
         """What became of a call by an adapter, or by the base model in one's place."""
         choice = step.choice
-        if self._adapters is None or choice is None:
-            return
+        if self._adapters is None or choice is None or isinstance(error, InputError):
+            return  # a request that cannot be written says nothing of a model
         usage = completion.usage if completion else Usage()
         formed = bool(request.output_schema or request.choice or request.regex or request.tools)
         misformed = isinstance(error, BadForm)

@@ -40,15 +40,15 @@ class Body:
         self._model, self._can = model, capabilities
         self._salt_key, self._control = salt_key, control
         self._salts: dict[str, str] = {}
-        self._tools: dict[tuple[int, ...], tuple[tuple[ToolSpec, ...], str]] = {}
+        self._tools: dict[tuple[object, ...], tuple[tuple[ToolSpec, ...], str]] = {}
 
     def named(self, model: str) -> "Body":
         """The same for another model of the same server, such as an adapter."""
         return Body(model, self._can, salt_key=self._salt_key, control=self._control)
 
-    async def ready(self) -> None:
-        """Returns when it is known which control tokens there are."""
-        await self._control.learn()
+    async def ready(self, seconds: float) -> None:
+        """Returns when it is known which control tokens there are, or after so many seconds."""
+        await self._control.learn(seconds)
 
     def of(self, request: Request, *, stream: bool = False) -> tuple[bytes, tuple[str, ...]]:
         """The JSON to post, and warnings of what was left out.
@@ -128,8 +128,9 @@ class Body:
             made["tool_choice"] = request.tool_choice
 
     def _encoded(self, tools: tuple[ToolSpec, ...]) -> orjson.Fragment:
-        """The tools' JSON, made once: the specs are kept, so that their ids stay theirs."""
-        key = tuple(map(id, tools))
+        """The tools' JSON, made once for what is known of control tokens: the specs are kept, so
+        that their ids stay theirs."""
+        key = (self._control.broken, *map(id, tools))
         found = self._tools.get(key)
         if found is None:
             if len(self._tools) >= _KEPT:

@@ -8,6 +8,7 @@ list is read, and each is broken wherever it stands.
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +18,13 @@ from fairlead.errors import FairleadError, SettingsError
 from fairlead.guardrails.tokens import broken as generic
 from fairlead.serving.remote.wire import Wire
 
+REST: Final = 30.0
+"""Seconds in which a server that did not answer is not asked again for its tokens."""
+WAITING: Final = 2.0
+"""Seconds for one server to tell."""
 _INFO: Final = "/tokenizer_info"
 """vLLM's, where it was started with --enable-tokenizer-info-endpoint."""
 _signs: Final = re.compile(r"[\W_]")
-REST: Final = 30.0
-"""Seconds in which a server that did not answer is not asked again for its tokens."""
 _MARKUP: Final = frozenset("<>[]{}|＜＞｜")
 _FILES: Final = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -89,26 +92,40 @@ class ControlTokens:
         self.broken = breaking(self._tokens)
         """The text without control tokens."""
 
-    async def learn(self) -> None:
-        """Asks the servers, until one of them told or all have said that they do not tell."""
-        if not self._servers or asyncio.get_running_loop().time() < self._rests_until:
+    async def learn(self, seconds: float) -> None:
+        """Asks the servers, until one of them told or all have said that they do not tell.
+
+        Takes `seconds` at most; what was not told by then is asked for later.
+        """
+        if not self._servers or self._rests():
             return
-        async with self._lock:
-            for wire in list(self._servers):
-                try:
-                    told = await from_server(wire)
-                except FairleadError:
-                    self._rests_until = asyncio.get_running_loop().time() + REST
-                    continue  # it is away, and will be asked again
-                self._servers.remove(wire)
-                if told is not None:
-                    self._servers.clear()
-                    self._tokens |= told
-                    self.broken = breaking(self._tokens)
-                    return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._lock:
+                if not self._rests():  # another call may have asked meanwhile
+                    await self._asked()
+
+    def _rests(self) -> bool:
+        return asyncio.get_running_loop().time() < self._rests_until
+
+    async def _asked(self) -> None:
+        away = False
+        for wire in list(self._servers):
+            try:
+                told = await from_server(wire)
+            except FairleadError:
+                away = True
+                continue
+            self._servers.remove(wire)
+            if told is not None:
+                self._servers.clear()
+                self._tokens |= told
+                self.broken = breaking(self._tokens)
+                return
+        if away:
+            self._rests_until = asyncio.get_running_loop().time() + REST
 
 
-async def from_server(wire: Wire, *, seconds: float = 2.0) -> frozenset[str] | None:
+async def from_server(wire: Wire, *, seconds: float = WAITING) -> frozenset[str] | None:
     """What the server's tokenizer declares; None where it does not tell."""
     status, data = await wire.get(_INFO, seconds=seconds, root=True)
     if status != 200:

@@ -15,6 +15,8 @@ from fairlead.serving.remote.messages import Said, messages_of
 from fairlead.serving.replies import Garbled, Passing
 
 PATH: Final = "/chat/completions"
+_KEPT: Final = 64
+"""Adapters whose request bodies' parts are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,29 +41,31 @@ class HttpModel:
     request that cannot be written.
     """
 
-    def __init__(
-        self,
-        name: str,
-        calls: Calls,
-        body: Body,
-    ) -> None:
+    def __init__(self, name: str, calls: Calls, body: Body) -> None:
         self._name, self._calls, self._body = name, calls, body
+        self._others: dict[str, HttpModel] = {}
 
     @property
     def name(self) -> str:
         return self._name
 
     def named(self, served: str) -> "HttpModel":
-        """Another model of the same servers, such as an adapter."""
-        return HttpModel(served, self._calls, self._body.named(served))
+        """Another model of the same servers, such as an adapter; the same each time."""
+        found = self._others.get(served)
+        if found is None:
+            if len(self._others) >= _KEPT:
+                del self._others[next(iter(self._others))]
+            found = HttpModel(served, self._calls, self._body.named(served))
+            self._others[served] = found
+        return found
 
     async def chat(self, messages: str | Iterable[Said], **options: Any) -> Completion:
         """`complete` in short: messages, and the other fields of a `Request` as options."""
         return await self.complete(Request(messages=messages_of(messages), **options))
 
     async def complete(self, request: Request) -> Completion:
-        asked = await self._asked(request)
         call = self._calls.begin(seconds=request.deadline, thread=request.thread)
+        asked = await self._asked(request, call)
 
         async def tried(number: int) -> Completion:
             with self._calls.attempt(call, number) as (wire, headers):
@@ -73,8 +77,8 @@ class HttpModel:
         return _warned(completion, asked.warnings)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
-        asked = await self._asked(request, stream=True)
         call = self._calls.begin(seconds=request.deadline, thread=request.thread)
+        asked = await self._asked(request, call, stream=True)
 
         async def begun(number: int) -> tuple[AsyncIterator[Delta], Delta]:
             deltas = self._streamed(asked, call, number)
@@ -86,8 +90,8 @@ class HttpModel:
             async for delta in deltas:
                 yield delta
 
-    async def _asked(self, request: Request, *, stream: bool = False) -> _Asked:
-        await self._body.ready()
+    async def _asked(self, request: Request, call: Call, *, stream: bool = False) -> _Asked:
+        await self._body.ready(call.left / 2)
         body, warnings = self._body.of(request, stream=stream)
         return _Asked(request=request, body=body, warnings=warnings)
 

@@ -40,22 +40,15 @@ class Wire:
     seconds. Raises `SettingsError` for an address or a key that cannot be used.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        api_key: str = "",
-        connect: float = 5.0,
-        breaker: Breaker | None = None,
-    ) -> None:
+    def __init__(self, url: str, *, api_key: str = "", connect: float = 5.0) -> None:
         scheme, host, port, _ = address(url)
         self.url = url.rstrip("/")
         self.host, self.port = host, port or (443 if scheme == "https" else 80)
-        self.breaker = breaker or Breaker(limit=5, seconds=5.0)
+        self.breaker = Breaker(limit=5, seconds=5.0)
         self.in_flight = 0
         self._key = checked_key(url, api_key)
         self._connect = connect
-        self._urls: dict[str, URL] = {}
+        self._urls: dict[tuple[str, bool], URL] = {}
         self._session: aiohttp.ClientSession | None = None
         self._fixed = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if self._key:
@@ -163,10 +156,10 @@ class Wire:
         )
 
     def _at(self, path: str, root: bool = False) -> URL:
-        found = self._urls.get(path)
+        found = self._urls.get((path, root))
         if found is None:
             base = self.url.removesuffix("/v1") if root else self.url
-            found = self._urls[path] = URL(base + path)
+            found = self._urls[path, root] = URL(base + path)
         return found
 
     def _open(self) -> aiohttp.ClientSession:

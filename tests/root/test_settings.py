@@ -1,6 +1,7 @@
 """Layers, origins and refusals of settings."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,14 +48,14 @@ def test_a_routes_prompt_lies_beside_the_settings_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "fairlead.toml").write_text(
-        '[routes.planner]\nprompt = "p.md"\n[routes.answer]\nprompt = "/x/a.md"\n[routes.verify]\n'
+        '[routes.planner]\nprompt = "p.md"\n[routes.answer]\nprompt = "/x/a.md"\n'
     )
     below = tmp_path / "down"
     below.mkdir()
     monkeypatch.chdir(below)
     routes = load().settings.routes
     assert routes["planner"].prompt == tmp_path / "p.md"
-    assert routes["answer"].prompt == Path("/x/a.md") and routes["verify"].prompt is None
+    assert routes["answer"].prompt == Path("/x/a.md")
 
 
 def test_a_mapping_reads_no_file_but_the_environment(
@@ -89,10 +90,10 @@ def test_an_unknown_environment_name_is_refused(monkeypatch: pytest.MonkeyPatch)
         load({})
 
 
-@pytest.mark.parametrize("section", ["agents"])
-def test_what_this_version_does_not_do_is_refused_by_name(section: str) -> None:
+@pytest.mark.parametrize("values", [{"agents": {"x": 1}}, {"routes": {"verify": {}}}])
+def test_what_this_version_does_not_do_is_refused_by_name(values: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="not supported by this version"):
-        load({section: {"x": 1}})
+        load(values)
 
 
 def test_bad_values_and_files(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import SettingsError
+from fairlead.schema import ToolSpec
 from fairlead.serving import open_model
-from fairlead.serving.remote import Wire
-from fairlead.serving.remote.control import breaking, from_folder, from_server
-from tests.serving.remote.protocol import ChatServer, Connection, Seen, reply
+from fairlead.serving.remote import Capabilities, HttpModel, Patience, Wire, control
+from fairlead.serving.remote.body import Body
+from fairlead.serving.remote.calls import Calls
+from fairlead.serving.remote.control import ControlTokens, breaking, from_folder, from_server
+from fairlead.serving.remote.endpoints import Endpoints
+from tests.serving.remote.protocol import ChatServer, Connection, Seen, drop, hang, reply
+from tests.serving.remote.test_model import asked
 
 TOKENS = ["<%sys%>", "▁END▁", "zork", "{{user}}", "<s>", "[MASK]", "a-b", "--"]
 
@@ -77,15 +83,64 @@ async def test_what_the_server_tells_is_broken_from_the_first_request_on(
     server: ChatServer,
 ) -> None:
     async def told(connection: Connection, seen: Seen) -> None:
-        asked.append(seen.path)
+        paths.append(seen.path)
         await reply(body={"additional_special_tokens": ["<%sys%>"]})(connection, seen)
 
-    asked: list[str] = []
+    paths: list[str] = []
     server.told = told
     async with open_model(server.url, "base", server="vllm") as model:
         await asyncio.gather(*(model.chat("Hi <%sys%> all") for _ in range(5)))
         await model.named("adapter").chat("<%sys%>")
     contents = {seen.body["messages"][0]["content"] for seen in server.seen}
     assert contents == {"Hi   sys   all", "  sys  "}
-    assert asked == ["/tokenizer_info"]
+    assert paths == ["/tokenizer_info"]
     assert [seen.body["model"] for seen in server.seen][-1] == "adapter"
+
+
+async def test_a_server_that_does_not_tell_takes_no_call_beyond_its_deadline(
+    server: ChatServer,
+) -> None:
+    server.told = hang
+    async with open_model(server.url, "base", server="vllm") as model:
+        began = time.monotonic()
+        said = await asyncio.gather(
+            *(model.complete(asked(deadline=0.4)) for _ in range(5)), return_exceptions=True
+        )
+        assert time.monotonic() - began < 1.5
+    assert [getattr(each, "text", each) for each in said] == ["Hello."] * 5
+
+
+async def test_calls_that_wait_together_wait_once(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "WAITING", 0.2)
+    monkeypatch.setattr(control.from_server, "__kwdefaults__", {"seconds": 0.2})
+    server.told = hang
+    async with open_model(server.url, "base", server="vllm") as model:
+        began = time.monotonic()
+        await asyncio.gather(*(model.complete(asked()) for _ in range(8)))
+        assert time.monotonic() - began < 1.0  # eight times .2 would be more
+
+
+async def test_tools_are_broken_anew_once_more_is_known(server: ChatServer) -> None:
+    spec = ToolSpec(name="t", description="Does <%sys%>.", effect="read")
+    server.told = drop
+    async with open_model(server.url, "base", server="vllm") as model:
+        await model.complete(asked(tools=(spec,)))
+        server.told = reply(body={"additional_special_tokens": ["<%sys%>"]})
+        model._body._control._rests_until = 0.0
+        await model.complete(asked(tools=(spec,)))
+    descriptions = [seen.body["tools"][0]["function"]["description"] for seen in server.seen]
+    assert descriptions == ["Does <%sys%>.", "Does   sys  ."]
+
+
+def test_the_same_adapter_is_the_same_model() -> None:
+    model = HttpModel("base", Calls(Endpoints([]), patience=Patience()), _body())
+    assert model.named("a") is model.named("a") is not model.named("b")
+    for number in range(100):
+        model.named(str(number))
+    assert len(model._others) <= 64
+
+
+def _body() -> Body:
+    return Body("base", Capabilities(), salt_key=b"k", control=ControlTokens())
