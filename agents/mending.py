@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from fairlead.agents.blocks import ITEM, Span
 from fairlead.agents.claims import Claim, claims
 from fairlead.agents.questions import small_talk
-from fairlead.agents.verifier import Fault, backing, cited_in, faults
+from fairlead.agents.verifier import Fault, backing, cited_in, faults, uncited
 from fairlead.agents.words import stems
 from fairlead.decisions import View
 from fairlead.schema import Citation, Draft
@@ -70,7 +70,7 @@ def cited_only(draft: Draft, view: View) -> Draft:
     The same draft where nothing in it is cited at all.
     """
     if draft.citations and not small_talk(view.question):
-        while bad := [fault for fault in faults(draft, view) if not fault.cited]:
+        while bad := uncited(draft, view):
             draft = _left_out(draft, bad)
     return draft
 

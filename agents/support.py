@@ -43,9 +43,14 @@ class Backing:
     """What the quotes come from."""
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The quotes, then what each source says with what it stands under."""
+        return (*self.quotes, *map(said_by, self.sources))
+
+    @property
     def whole(self) -> str:
-        """All that the sources say, with what they stand under."""
-        return "\n".join([*self.quotes, *(said_by(source) for source in self.sources)])
+        """All of it."""
+        return "\n".join(self.parts)
 
 
 def said_by(source: Source) -> str:
@@ -118,10 +123,9 @@ def unknown_names(claim: str, backing: Backing) -> list[str]:
     A claim's first word counts as one where the question writes it as a name. `EU` is known where
     the words of `European Union` stand, and the other way round; `Norwegian` where `Norway` does.
     """
-    known = backing.whole
     names = proper_names(claim) | (proper_names(backing.question) & set(words(claim)[:1]))
-    held = word_set(known) if names else frozenset[str]()
-    if names <= held or _writes_nouns_with_capitals(known):
+    held = frozenset[str]().union(*map(word_set, backing.parts)) if names else frozenset[str]()
+    if names <= held or _writes_nouns_with_capitals(known := backing.whole):
         return []
     roots = {stem(word) for word in held}
     left = names - held - _initials(known) - _spelt_out(claim, known)

@@ -36,8 +36,6 @@ class Fault:
     start: int
     end: int
     why: str
-    cited: bool = True
-    """False where the stretch cites nothing."""
 
 
 def verify(draft: Draft, view: View) -> Verdict:
@@ -123,18 +121,35 @@ def faults(draft: Draft, view: View) -> tuple[Fault, ...]:
     )
 
 
+def uncited(draft: Draft, view: View) -> tuple[Fault, ...]:
+    """Those of the faults that cite nothing."""
+    found = claims(draft.text)
+    return tuple(
+        fault
+        for number, claim in enumerate(found)
+        if not _cited(draft, claim, found[number + 1 :])
+        if (fault := _fault(draft, view, claim, ()))
+    )
+
+
 def _fault(draft: Draft, view: View, claim: Claim, following: Sequence[Claim]) -> Fault | None:
     """Why a claim cannot stay; None where it can."""
     said = draft.text[claim.start : claim.end]
-    cited = cited_in(draft, claim)
-    if not cited and claim.leads:  # it leans on what it introduces
-        led = takewhile(_tells, dropwhile(lambda after: after.leads, following))
-        cited = [citation for after in led for citation in cited_in(draft, after)]
+    cited = _cited(draft, claim, following)
     if cited or not (stems(said) or strange_links(said, view.question)):
         why = complaint(said, backing(cited, view))
     else:
         why = f"{said[:_SHOWN]!r} is not cited"
-    return Fault(start=claim.start, end=claim.end, why=why, cited=bool(cited)) if why else None
+    return Fault(start=claim.start, end=claim.end, why=why) if why else None
+
+
+def _cited(draft: Draft, claim: Claim, following: Sequence[Claim]) -> list[Citation]:
+    """The citations of a claim, or where it only introduces, of what follows it."""
+    cited = cited_in(draft, claim)
+    if not cited and claim.leads:
+        led = takewhile(_tells, dropwhile(lambda after: after.leads, following))
+        cited = [citation for after in led for citation in cited_in(draft, after)]
+    return cited
 
 
 def _tells(claim: Claim) -> bool:

@@ -50,10 +50,13 @@ def fold(text: str) -> str:
 def words(text: str) -> list[str]:
     """Every word of the text, folded; what is joined by a dot, dash or underscore is also split."""
     found: list[str] = []
-    for match in _WORD.finditer(fold(text)):
-        whole = match[0].removesuffix("'s")
-        parts = _PART.findall(whole)
-        found += parts if len(parts) > 1 else [whole]
+    for whole in _WORD.findall(fold(text)):
+        if whole.isalnum():  # most are
+            found.append(whole)
+            continue
+        bare = whole.removesuffix("'s")
+        parts = _PART.findall(bare)
+        found += parts if len(parts) > 1 else [bare]
     return found
 
 

@@ -241,6 +241,13 @@ class Searcher(Protocol):
         ...
 
 
+@runtime_checkable
+class Listing(Protocol):
+    """A searcher that knows the names of a tenant's collections without counting what they hold."""
+
+    async def collection_names(self, tenant: str) -> tuple[str, ...]: ...
+
+
 class ToolCatalog(Protocol):
     """A set of tools that can be listed and called."""
 

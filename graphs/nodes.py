@@ -22,6 +22,7 @@ from fairlead.graphs.parts import Parts
 from fairlead.graphs.principal import principal_of
 from fairlead.graphs.state import Known, Progress, Run, State
 from fairlead.guardrails import admit_question
+from fairlead.protocols import Listing, Searcher
 from fairlead.schema import Principal
 from fairlead.tracing import SpanLink, names
 from fairlead.tracing.names import AttributeValue
@@ -174,8 +175,7 @@ async def view_of(parts: Parts, state: State, journey: Journey, principal: Princ
     budgets = parts.settings.budgets
     if journey.collections is None:
         try:
-            found = await parts.searcher.collections(principal.tenant)
-            journey.collections = tuple(info.name for info in found)
+            journey.collections = await _collections(parts.searcher, principal.tenant)
         except Unavailable:  # what was kept of it may still answer
             journey.collections = ("default",)
     used = progress.usage
@@ -201,6 +201,12 @@ async def view_of(parts: Parts, state: State, journey: Journey, principal: Princ
         run_id=state["run"].run_id,
         note=progress.note,
     )
+
+
+async def _collections(searcher: Searcher, tenant: str) -> tuple[str, ...]:
+    if isinstance(searcher, Listing):
+        return await searcher.collection_names(tenant)
+    return tuple(info.name for info in await searcher.collections(tenant))
 
 
 def _spent(parts: Parts, progress: Progress, journey: Journey) -> str:

@@ -8,6 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fairlead.guardrails import hygiene, instructions, tokens
@@ -17,6 +18,8 @@ from fairlead.schema import Finding
 
 _SHOWN: Final = 80
 """Characters of the text that a finding's detail quotes."""
+_REMEMBERED: Final = 4000
+"""Characters of the longest text that is remembered: what one prompt repeats of the last one."""
 _marker: Final = re.compile(r"\n\[cut: \d+ of \d+ characters\]\Z")
 
 
@@ -36,6 +39,10 @@ def clean(text: str) -> Cleaned:
     Idempotent, never longer, identical for clean ASCII, linear in time. Findings count code points
     of the text as given. Raises `SettingsError` where RE2 is missing, nothing else.
     """
+    return _clean_again(text) if len(text) <= _REMEMBERED else _clean(text)
+
+
+def _clean(text: str) -> Cleaned:
     if text.isascii() and not instructions.scanner().rules(text.lower()):
         return Cleaned(text=text, findings=_truncation(text))
     gone: Sequence[int] = hygiene.hidden(text) if instructions.scanner().hides(text) else ()
@@ -49,6 +56,9 @@ def clean(text: str) -> Cleaned:
         *_truncation(text),
     )
     return Cleaned(text=whole, findings=findings, removed=gone or ())
+
+
+_clean_again = lru_cache(maxsize=1024)(_clean)
 
 
 def cut(text: str, limit: int) -> str:

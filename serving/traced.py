@@ -36,7 +36,7 @@ class TracedModel:
         with self._tracing.span(name, attributes, kind=SpanKind.CLIENT) as span:
             with plainly(self.name):
                 completion = await self._model.complete(request)
-            return _noted(span, request, completion)
+            return self._noted(span, request, completion)
 
     def _start(self, *, streamed: bool = False) -> Start:
         name, attributes = names.chat(self.name, provider=self._provider)
@@ -58,7 +58,7 @@ class TracedModel:
                     span.set({names.FIRST_CHUNK: round(time.perf_counter() - began, 6)})
                     began = 0.0
                 if delta.completion is not None:
-                    delta = replace(delta, completion=_noted(span, request, delta.completion))
+                    delta = replace(delta, completion=self._noted(span, request, delta.completion))
                 yield delta
         except Exception as error:
             span.fail(type(error).__name__)
@@ -67,6 +67,24 @@ class TracedModel:
             if isinstance(deltas, AsyncGenerator):  # left early: nobody reads on
                 await deltas.aclose()
             span.end()
+
+    def _noted(self, span: Span, request: Request, completion: Completion) -> Completion:
+        """The completion with its call counted, once the span says what came of it."""
+        usage = completion.usage
+        found: dict[str, AttributeValue] = {
+            names.RESPONSE_MODEL: completion.model,
+            names.FINISH_REASONS: [completion.finish_reason],
+            names.INPUT_TOKENS: usage.input_tokens,
+            names.OUTPUT_TOKENS: usage.output_tokens,
+            names.CACHED_TOKENS: usage.cached_tokens,
+        }
+        if self._tracing.content:
+            said = "\n".join(f"{message.role}: {message.content}" for message in request.messages)
+            found |= {names.INPUT_MESSAGES: said, names.OUTPUT_MESSAGES: completion.text}
+        span.set(found)
+        if usage.model_calls:
+            return completion
+        return replace(completion, usage=replace(usage, model_calls=1))
 
 
 @contextmanager
@@ -82,21 +100,3 @@ def plainly(name: str) -> Iterator[None]:
             f"model {name!r} failed: {type(error).__name__}: {said}",
             hint="Check the model's address, key and name, then ask again.",
         ) from error
-
-
-def _noted(span: Span, request: Request, completion: Completion) -> Completion:
-    usage = completion.usage
-    if not usage.model_calls:
-        usage = replace(usage, model_calls=1)
-    span.set(
-        {
-            names.RESPONSE_MODEL: completion.model,
-            names.FINISH_REASONS: [completion.finish_reason],
-            names.INPUT_TOKENS: usage.input_tokens,
-            names.OUTPUT_TOKENS: usage.output_tokens,
-            names.CACHED_TOKENS: usage.cached_tokens,
-            names.INPUT_MESSAGES: "\n".join(f"{m.role}: {m.content}" for m in request.messages),
-            names.OUTPUT_MESSAGES: completion.text,
-        }
-    )
-    return replace(completion, usage=usage)

@@ -171,11 +171,15 @@ class Library:
 
     async def collections(self, tenant: str) -> tuple[CollectionInfo, ...]:
         """What a tenant has, by name."""
-        _check_name("tenant", tenant)
-        return await asyncio.to_thread(self._described, tenant)
+        names = await self.collection_names(tenant)
+        return await asyncio.to_thread(self._described, tenant, names)
 
-    def _described(self, tenant: str) -> tuple[CollectionInfo, ...]:
-        names = self.store.collections(tenant)
+    async def collection_names(self, tenant: str) -> tuple[str, ...]:
+        """The names alone, without counting what is in them."""
+        _check_name("tenant", tenant)
+        return tuple(await self.store.collections(tenant))
+
+    def _described(self, tenant: str, names: Sequence[str]) -> tuple[CollectionInfo, ...]:
         found = [self.store.index(tenant, name).information() for name in names]
         return tuple(each for each in found if each is not None)
 

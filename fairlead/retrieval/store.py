@@ -322,8 +322,8 @@ class Store(Protocol):
         """A handle; nothing is opened or made."""
         ...
 
-    def collections(self, tenant: str) -> Sequence[str]:
-        """Names of a tenant's collections, sorted. Blocks."""
+    async def collections(self, tenant: str) -> Sequence[str]:
+        """Names of a tenant's collections, sorted. Every run asks: it counts nothing."""
         ...
 
     def specs(self) -> Iterator[tuple[str, str, Spec]]:

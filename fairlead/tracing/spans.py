@@ -48,17 +48,27 @@ class SpanLink:
 class Span:
     """A started span. Nothing changes after the first `end`."""
 
-    __slots__ = ("_began", "_otel", "_record", "_tracing", "span_id", "trace_id")
+    __slots__ = ("_began", "_otel", "_record", "_tracer", "_tracing", "span_id", "trace_id")
 
     def __init__(
-        self, tracing: "Tracing", span: otel.Span, record: SpanRecord, began: tuple[int, int]
+        self,
+        tracing: "Tracing",
+        span: otel.Span,
+        record: SpanRecord,
+        began: tuple[int, int],
+        tracer: otel.Tracer | None = None,
     ) -> None:
         self._tracing, self._otel, self._record = tracing, span, record
-        self._began = began
+        self._began, self._tracer = began, tracer
         self.trace_id = record.trace_id
         """32 hexadecimal digits."""
         self.span_id = record.span_id
         """16 hexadecimal digits."""
+
+    @property
+    def context(self) -> Context:
+        """The current context with this span in it, as propagators take it."""
+        return otel.set_span_in_context(self._otel)
 
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Adds attributes. Content is left out unless content capture is on."""
@@ -144,7 +154,9 @@ class Tracing:
         kept = self._kept(attributes)
         began = above._began if above else (time.time_ns(), time.perf_counter_ns())
         start_ns = began[0] + time.perf_counter_ns() - began[1]
-        span = self._otel_span(name, kept, kind, around, links, start_ns)
+        # one tracer for a whole trace: to ask OpenTelemetry for it takes longer than all the rest
+        tracer = above._tracer if above else self._current_tracer()
+        span = self._otel_span(tracer, name, kept, kind, around, links, start_ns)
         trace_id, span_id = _hex(span.get_span_context())
         inherited = above._record if above else None
         record = SpanRecord(
@@ -161,7 +173,7 @@ class Tracing:
             links=[(link.trace_id, link.span_id) for link in links],
         )
         self._put(record)
-        return Span(self, span, record, began)
+        return Span(self, span, record, began, tracer)
 
     def span(
         self,
@@ -203,7 +215,7 @@ class Tracing:
         """Whether there is neither a store nor anybody on OpenTelemetry's side."""
         if self._store or self._tracer:
             return False
-        return not (self._follows_host and self._host_tracer())
+        return self._current_tracer() is None
 
     def _bare(self, parent: Span | None) -> Span:
         """A span of which nothing but the ids is kept."""
@@ -244,6 +256,7 @@ class Tracing:
 
     def _otel_span(
         self,
+        tracer: otel.Tracer | None,
         name: str,
         attributes: Mapping[str, AttributeValue],
         kind: SpanKind,
@@ -251,9 +264,8 @@ class Tracing:
         links: Sequence[SpanLink],
         start_ns: int,
     ) -> otel.Span:
-        """The provider's span, or where it makes none, one that only carries new ids."""
+        """The tracer's span, or where it makes none, one that only carries new ids."""
         outer = around.get_span_context()
-        tracer = self._tracer or (self._host_tracer() if self._follows_host else None)
         if tracer:
             span = tracer.start_span(
                 name,
@@ -282,8 +294,10 @@ class Tracing:
             )
         )
 
-    def _host_tracer(self) -> otel.Tracer | None:
-        """The tracer of the host's global provider; None while it set none."""
+    def _current_tracer(self) -> otel.Tracer | None:
+        """Our own tracer, else that of the host's global provider; None while it set none."""
+        if self._tracer or not self._follows_host:
+            return self._tracer
         provider = otel.get_tracer_provider()
         if self._host is None or self._host[0] is not provider:
             self._host = (provider, _tracer_of(provider))

@@ -129,8 +129,7 @@ class Calls:
         if self._tracing is not None:
             name, attributes = names.attempt(number, host=wire.host, port=wire.port)
             span = self._tracing.start(name, attributes, kind=SpanKind.CLIENT)
-            with self._tracing.attach(span):
-                _traceparent.inject(headers)
+            _traceparent.inject(headers, span.context)
             headers["X-Request-Id"] = f"{span.trace_id}-{span.span_id}"
         else:
             _traceparent.inject(headers)

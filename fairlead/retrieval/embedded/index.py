@@ -1,6 +1,7 @@
 """The embedded store: one SQLite file for each tenant and collection."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -67,17 +68,21 @@ class EmbeddedStore:
                 file = self._files[tenant, collection] = CollectionFile(path, tenant, collection)
         return EmbeddedIndex(file)
 
-    def collections(self, tenant: str) -> Sequence[str]:
+    async def collections(self, tenant: str) -> Sequence[str]:
+        return self._names(tenant)  # of one folder, in less time than a thread would take
+
+    def _names(self, tenant: str) -> Sequence[str]:
         folder = self._root / tenant
         with plainly(folder):
-            paths = sorted(folder.glob("*.db")) if folder.is_dir() else []
-        return [path.stem for path in paths if _NAME.fullmatch(path.stem)]
+            files = os.listdir(folder) if folder.is_dir() else []
+        stems = [file.removesuffix(".db") for file in files if file.endswith(".db")]
+        return sorted(stem for stem in stems if _NAME.fullmatch(stem))
 
     def specs(self) -> Iterator[tuple[str, str, Spec]]:
         with plainly(self._root):
             folders = sorted(self._root.iterdir()) if self._root.is_dir() else []
         for tenant in (f.name for f in folders if _NAME.fullmatch(f.name) and f.is_dir()):
-            for collection in self.collections(tenant):
+            for collection in self._names(tenant):
                 yield tenant, collection, self.index(tenant, collection).spec()
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 """The store on a Weaviate server, and one tenant's collection in it."""
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -67,9 +68,8 @@ class WeaviateStore:
     def index(self, tenant: str, collection: str) -> "WeaviateIndex":
         return WeaviateIndex(Place(self._shared, tenant, collection))
 
-    def collections(self, tenant: str) -> Sequence[str]:
-        listed = self._shared.schema.collections()
-        return sorted(name for name, tenants in listed if tenant in tenants)
+    async def collections(self, tenant: str) -> Sequence[str]:
+        return await asyncio.to_thread(self._shared.schema.collections_of, tenant)
 
     def specs(self) -> Iterator[tuple[str, str, Spec]]:
         for name, tenants in self._shared.schema.collections():

@@ -8,6 +8,7 @@ description: classes of another number are refused, as nothing older was ever re
 import json
 import threading
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, Final
 
 from fairlead.errors import SettingsError
@@ -87,16 +88,29 @@ class Schema:
 
     def collections(self) -> Iterator[tuple[str, list[str]]]:
         """Every collection and its tenants."""
-        listed = self._connection.call(lambda client: sorted(client.collections.list_all()))
-        for name in listed:
-            collection = names.collection_of(self._section.prefix, name)
-            if collection is not None:
-                yield collection, self._tenants(name)
+        for name, collection in self._records_classes():
+            yield (
+                collection,
+                self._connection.call(
+                    lambda client, name=name: sorted(client.collections.use(name).tenants.get())
+                ),
+            )
 
-    def _tenants(self, name: str) -> list[str]:
-        return self._connection.call(
-            lambda client: sorted(client.collections.use(name).tenants.get())
-        )
+    def collections_of(self, tenant: str) -> list[str]:
+        """The collections of one tenant, sorted; however many others there are."""
+        return [
+            collection
+            for name, collection in self._records_classes()
+            if self._connection.call(
+                lambda client, name=name: client.collections.use(name).tenants.exists(tenant)
+            )
+        ]
+
+    def _records_classes(self) -> list[tuple[str, str]]:
+        """The class and the name of every collection, by name."""
+        listed = self._connection.call(lambda client: list(client.collections.list_all()))
+        found = [(name, names.collection_of(self._section.prefix, name)) for name in listed]
+        return sorted(((n, c) for n, c in found if c is not None), key=itemgetter(1))
 
     # --- making ----------------------------------------------------------------------------------
 
