@@ -4,7 +4,6 @@ The messages of one hop begin those of the next, so that a server's prefix cache
 the first one is the same for all runs with the same tools and collections.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -193,7 +192,7 @@ def _said(result: ToolResult) -> str:
 
 
 def _arguments(result: ToolResult) -> str:
-    return clean(json.dumps(result.arguments, ensure_ascii=False)).text
+    return clean(as_json(result.arguments)).text
 
 
 def _cut(said: str, longest: int) -> str:

@@ -58,6 +58,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
+_STRICT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
 
 
@@ -66,7 +67,7 @@ def read_decision(
 ) -> AnyDecision:
     """The decision in `value`, with its reason in quotes. Raises `Unusable`."""
     try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        _STRICT.encode(value).encode()
     except ValueError as error:
         raise Unusable("it holds half a character, or a number without end") from error
     kind = value.get("kind")

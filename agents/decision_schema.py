@@ -164,4 +164,7 @@ def _typed(schema: Mapping[str, Any], kind: Any, known: Mapping[str, Json], dept
 
 def as_json(value: object) -> str:
     """JSON on one line, as the planner's own decisions are shown to it."""
-    return json.dumps(value, ensure_ascii=False)
+    return _JSON.encode(value)
+
+
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)

@@ -8,14 +8,14 @@ from typing import Any, Final, Literal
 from fairlead.agents import conversation
 from fairlead.agents.certainty import ALTERNATIVES, kind_probability
 from fairlead.agents.decision_reading import Unusable, kinds_of, read_decision, read_object
-from fairlead.agents.decision_schema import Fields, decision_schema
+from fairlead.agents.decision_schema import Fields, Schema, decision_schema
 from fairlead.agents.functions import function_names, functions, read_calls
 from fairlead.agents.prompts import Prompt, read_prompt
 from fairlead.decisions import AnswerNow, AnyDecision, Decision, Planning, View
 from fairlead.errors import BadForm, SettingsError, Unavailable
 from fairlead.guardrails import clean
 from fairlead.protocols import Completion, Message, Model, Planner, Request
-from fairlead.schema import Usage
+from fairlead.schema import ToolSpec, Usage
 
 CONTEXT: Final = 6000
 """Characters of passages that one step shows; about 1,500 tokens."""
@@ -25,6 +25,8 @@ SHARE: Final = 0.5
 """Of the run's time that is left, what one decision may take; the fallback needs some too."""
 ATTEMPTS: Final = 2
 """How often the model is asked for one decision."""
+_SCHEMAS: Final = 256
+"""Decision schemas that are kept."""
 _KEPT: Final = 2000
 """Characters of an unusable reply that the model is shown again."""
 
@@ -54,6 +56,7 @@ class ModelPlanner:
         self._prompt = read_prompt("planner" if mode == "structured" else "planner_tools", prompt)
         self._fields = fields or {}
         self._context, self._max_tokens = context, max_tokens
+        self._schemas: dict[tuple[object, ...], tuple[tuple[ToolSpec, ...], Schema]] = {}
 
     @property
     def prompt(self) -> Prompt:
@@ -66,7 +69,7 @@ class ModelPlanner:
             return AnswerNow(reason="the last hop is kept for the answer")
         request = self.request(view)
         took, wrong = Planning(prompt=self._prompt.version, attempts=0), ""
-        for _ in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             unfit = ""
             try:
                 completion = await self._model.complete(request)
@@ -76,16 +79,16 @@ class ModelPlanner:
             except (Unavailable, SettingsError) as error:
                 wrong = error.message
                 break
-            took = replace(
-                took,
-                usage=took.usage + completion.usage,
+            took = Planning(
+                prompt=self._prompt.version,
+                usage=took.usage + completion.usage if took.attempts else completion.usage,
                 warnings=(*took.warnings, *completion.warnings),
-                attempts=took.attempts + 1,
+                attempts=attempt,
             )
             try:
                 if unfit:
                     raise Unusable(unfit)
-                return replace(self.read(completion, view), planning=took)
+                return self.read(completion, view, took)
             except Unusable as error:
                 wrong = f"model {self._model.name!r} made no usable decision: {error}"
                 request = _sent_back(request, completion, str(error))
@@ -108,7 +111,7 @@ class ModelPlanner:
             messages = conversation.with_replies(view, self._context)
             return Request(
                 messages=(system, *messages),
-                output_schema=decision_schema(view, self._fields),
+                output_schema=self._schema(view),
                 logprobs=ALTERNATIVES,
                 **about,
             )
@@ -119,16 +122,33 @@ class ModelPlanner:
             **about,
         )
 
-    def read(self, completion: Completion, view: View) -> AnyDecision:
-        """The decision that a completion holds. Raises `Unusable`, with words for the model."""
-        schema = decision_schema(view, self._fields)
+    def read(
+        self, completion: Completion, view: View, took: Planning | None = None
+    ) -> AnyDecision:
+        """The decision that a completion holds, with what it took.
+
+        Raises `Unusable`, with words for the model.
+        """
+        schema = self._schema(view)
         if self._mode == "tools":
             if completion.finish_reason == "length":
                 raise Unusable("it was cut off")
-            return read_calls(completion, schema, view, self._fields)
+            return replace(read_calls(completion, schema, view, self._fields), planning=took)
         decision = read_decision(read_object(completion.text), schema, view, self._fields)
         sure = kind_probability(completion, decision.kind, kinds_of(schema))
-        return replace(decision, probability=sure)
+        return replace(decision, probability=sure, planning=took)
+
+    def _schema(self, view: View) -> Schema:
+        """The view's decision schema, made once for what it depends on; nobody changes it."""
+        may_call = view.budget.tool_calls > 0
+        key = (tuple(map(id, view.tools)), view.collections, view.agents, may_call)
+        found = self._schemas.get(key)
+        if found is None:
+            if len(self._schemas) >= _SCHEMAS:
+                self._schemas.clear()
+            found = (view.tools, decision_schema(view, self._fields))
+            self._schemas[key] = found  # with the tools, so that their ids stay theirs
+        return found[1]
 
     async def _fallen_back(self, view: View, wrong: str, took: Planning) -> AnyDecision:
         decision = Decision.parse(await self._fallback.plan(view))

@@ -241,7 +241,7 @@ class Assistant:
             self._leave(config)
             raise
         finally:
-            self.parts.tracing.flush()
+            self.parts.tracing.flush(ended=True)
         answer: Answer = result["answer"]
         return answer
 

@@ -15,6 +15,7 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,9 +39,8 @@ GRACE_SECONDS = 0.02
 THREADS_REMEMBERED = 1000
 BEFORE_GUARD = "branch:to:guard"
 """The channel that LangGraph writes when the node `guard` comes next."""
-_INSERT = (
-    "INSERT OR REPLACE INTO checkpoint(tenant, thread, ns, id, parent, body) VALUES(?,?,?,?,?,?)"
-)
+_TOGETHER = 8
+"""Rows of one statement, which is a transaction of its own and lets go of the interpreter once."""
 _INSERT_PENDING = "INSERT OR REPLACE INTO pending VALUES(?,?,?,?,?,?,?,?,?,?)"
 _MIGRATIONS = (
     """
@@ -239,13 +239,15 @@ class Checkpoints(BaseCheckpointSaver[str]):
         pending = [
             (*row[:-1], *self.serde.dumps_typed(row[-1])) for many in held.values() for row in many
         ]
+        if not rows and not pending:
+            return
         with plainly(self._path):
-            if len(rows) == 1 and not pending:  # a statement is a transaction of its own
-                self._db.execute(_INSERT, rows[0])
+            if len(rows) <= _TOGETHER and not pending:
+                self._db.execute(_insert(len(rows)), [cell for row in rows for cell in row])
                 return
             with self._db:  # commits, or undoes where it cannot
                 self._db.execute("BEGIN IMMEDIATE")
-                self._db.executemany(_INSERT, rows)
+                self._db.executemany(_insert(1), rows)
                 self._db.executemany(_INSERT_PENDING, pending)
 
     def _flush_later(self) -> None:
@@ -317,3 +319,10 @@ class Checkpoints(BaseCheckpointSaver[str]):
         if who is not None:
             place["fairlead_principal"] = who
         return {"configurable": place}
+
+
+@cache
+def _insert(rows: int) -> str:
+    values = ", ".join(["(?,?,?,?,?,?)"] * rows)
+    columns = "tenant, thread, ns, id, parent, body"
+    return f"INSERT OR REPLACE INTO checkpoint({columns}) VALUES {values}"

@@ -9,7 +9,8 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol, TypeAlias
+from functools import cache
+from typing import Any, Protocol, TypeAlias, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
@@ -155,15 +156,17 @@ def plan_node(parts: Parts) -> Node:
                 except TimeoutError:
                     limit = f"{journey.run.seconds:g} seconds"
         if decision is not None:
-            progress, decision = _counted(progress, decision)
+            progress = _counted(progress, decision)
             decision, limit = _within(parts, decision, index, progress)
         if decision is None:
             decision = AnswerNow(reason=f"the budget of {limit} is used up")
         decision = _identified(decision, journey.run.run_id, index)
         journey.announce(decision)
         update: State = {"decision": decision}
-        if limit != progress.limit or progress is not state["progress"]:
-            update["progress"] = replace(progress, limit=limit)
+        if limit != progress.limit:
+            progress = replace(progress, limit=limit)
+        if progress is not state["progress"]:
+            update["progress"] = progress
         return Command(update=update, goto=PLACES.get(decision.kind, "answer"))
 
     return hop_node(parts, "plan", plan)
@@ -204,9 +207,14 @@ async def view_of(parts: Parts, state: State, journey: Journey, principal: Princ
 
 
 async def _collections(searcher: Searcher, tenant: str) -> tuple[str, ...]:
-    if isinstance(searcher, Listing):
-        return await searcher.collection_names(tenant)
+    if _lists(type(searcher)):
+        return await cast(Listing, searcher).collection_names(tenant)
     return tuple(info.name for info in await searcher.collections(tenant))
+
+
+@cache  # a protocol's own check takes as long as the listing
+def _lists(kind: type) -> bool:
+    return issubclass(kind, Listing)
 
 
 def _spent(parts: Parts, progress: Progress, journey: Journey) -> str:
@@ -230,19 +238,18 @@ def _planned(decision: AnyDecision) -> dict[str, AttributeValue]:
     return found
 
 
-def _counted(progress: Progress, decision: AnyDecision) -> tuple[Progress, AnyDecision]:
-    """The progress with what the decision took, and the decision without it."""
+def _counted(progress: Progress, decision: AnyDecision) -> Progress:
+    """The progress with what the decision took."""
     took = decision.planning
     if took is None:
-        return progress, decision
+        return progress
     prompts = {**progress.prompts, "planner": took.prompt} if took.prompt else progress.prompts
-    counted = replace(
+    return replace(
         progress,
         usage=progress.usage + took.usage,
         warnings=tuple(dict.fromkeys((*progress.warnings, *took.warnings))),
         prompts=prompts,
     )
-    return counted, replace(decision, planning=None)
 
 
 def _within(
@@ -265,14 +272,16 @@ def _within(
 
 
 def _identified(decision: AnyDecision, run_id: str, index: int) -> AnyDecision:
-    """Calls with ids that come out the same when the run is resumed."""
-    if not isinstance(decision, Call) or all(call.call_id for call in decision.calls):
-        return decision
-    calls = tuple(
-        call if call.call_id else replace(call, call_id=f"{run_id[:12]}-{index}-{n}")
-        for n, call in enumerate(decision.calls, start=1)
-    )
-    return replace(decision, calls=calls)
+    """The decision without what it took; its calls with ids that a resumed run gives them too."""
+    changes: dict[str, Any] = {}
+    if decision.planning is not None:
+        changes["planning"] = None
+    if isinstance(decision, Call) and not all(call.call_id for call in decision.calls):
+        changes["calls"] = tuple(
+            call if call.call_id else replace(call, call_id=f"{run_id[:12]}-{index}-{n}")
+            for n, call in enumerate(decision.calls, start=1)
+        )
+    return replace(decision, **changes) if changes else decision
 
 
 def _listener(config: RunnableConfig) -> Listener | None:

@@ -23,6 +23,8 @@ from fairlead.tracing import Tracing, names
 
 SHARE: Final = 0.5
 """Of the time that is left, what a step may use up that is not the last."""
+_AT_ONCE: Final = 0.001
+"""Seconds that do not count against a deadline."""
 Named = Callable[[str], Model]
 """The same model under another served name: an adapter's."""
 
@@ -332,4 +334,6 @@ def _within(request: Request, until: float | None, *, last: bool) -> Request:
     if until is None:
         return request
     left = max(0.001, until - asyncio.get_running_loop().time())
+    if last and request.deadline is not None and request.deadline - left < _AT_ONCE:
+        return request  # the only step, asked at once
     return replace(request, deadline=left if last else left * SHARE)

@@ -6,6 +6,7 @@ since its message may repeat what a user or a document said.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from fairlead.errors import FairleadError
@@ -37,6 +38,7 @@ def without_content(attributes: Mapping[str, AttributeValue]) -> Mapping[str, At
     }
 
 
+@lru_cache(maxsize=512)  # most reasons are of few kinds
 def _unquoted(text: str) -> str:
     return _TELLING.sub(_GONE, _QUOTED.sub(_GONE, text))
 

@@ -194,10 +194,10 @@ class Tracing:
         """Makes a started span current for a block. Do not yield inside it."""
         return _Attached(span)
 
-    def flush(self) -> None:
-        """Returns when every span handed over is committed to the local store."""
+    def flush(self, *, ended: bool = False) -> None:
+        """Returns when every span is committed to the local store; `ended`: every one that ended."""
         if self._store:
-            self._store.flush()
+            self._store.flush(ended=ended)
 
     def close(self) -> None:
         """Commits and exports what is left; gives up after `CLOSE_SECONDS`."""

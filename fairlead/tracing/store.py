@@ -26,7 +26,7 @@ from fairlead.tracing.names import AttributeValue
 
 log = logging.getLogger(__name__)
 
-INTERVAL: Final = 0.03
+INTERVAL: Final = 0.1
 """Seconds between two commits of the writer."""
 KEPT: Final = 20_000
 """Records that wait at most while the file is locked; beyond it the oldest are dropped."""
@@ -61,12 +61,12 @@ MIGRATIONS: Final = (
     """,
 )
 _COLUMNS = (
-    "trace_id, span_id, parent_id, root, run_id, tenant, name, kind, start_ns, "
+    "id, trace_id, span_id, parent_id, root, run_id, tenant, name, kind, start_ns, "
     "end_ns, status, error_type, message, attributes, links, writer"
 )
-_TOGETHER: Final = (64, 16, 4, 1)
-"""Rows of one insert. A statement gives up the interpreter's lock once however many rows it has; a
-row at a time, the writer and a busy run would hand it to each other for every span."""
+_TOGETHER: Final = 64
+"""Rows of one insert at most. A statement gives up the interpreter's lock once however many rows it
+has; a row at a time, the writer and a busy run would hand it to each other for every span."""
 _UPDATE = "UPDATE span SET end_ns=?, status=?, error_type=?, message=?, attributes=? WHERE id=?"
 
 
@@ -135,14 +135,15 @@ class SpanStore:
         if not self._waiting.is_set():
             self._waiting.set()
 
-    def flush(self) -> None:
-        """Returns when every record handed over is committed.
+    def flush(self, *, ended: bool = False) -> None:
+        """Returns when every record handed over is committed; with `ended`, those that are complete.
 
+        An open span that is left to the writer is often complete by then, and written once.
         Where the file cannot be written it returns too: after one try, at most `PATIENCE_MS` later.
         """
         if self._queue or self._writing.locked():
             with self._writing:
-                self._commit()
+                self._commit(ended=ended)
 
     def close(self) -> None:
         """Commits what is left and closes the file; records that come later are lost."""
@@ -165,11 +166,19 @@ class SpanStore:
             with self._writing:
                 self._commit()
 
-    def _commit(self) -> None:
+    def _commit(self, *, ended: bool = False) -> None:
         """Writes the queue in one transaction. The caller holds the lock."""
         batch: dict[SpanRecord, None] = {}
+        later: list[SpanRecord] = []
         while self._queue:
-            batch[self._queue.popleft()] = None
+            record = self._queue.popleft()
+            if ended and record.end_ns is None:
+                later.append(record)
+            else:
+                batch[record] = None
+        if later:
+            self._queue.extendleft(reversed(later))
+            self._waiting.set()
         if not batch:
             return
         if self._closed.is_set() or os.getpid() != self._pid:
@@ -192,23 +201,21 @@ class SpanStore:
             self._lost(list(batch), str(error))
 
     def _rows(self, batch: Iterable[SpanRecord]) -> list[tuple[SpanRecord, int]]:
-        """Inserts and updates the records; returns the place of each."""
-        whole: list[tuple[object, ...]] = []
+        """Inserts and updates the records; returns the place of each that is new."""
+        new: list[tuple[object, ...]] = []
         changed: list[tuple[object, ...]] = []
         places: list[tuple[SpanRecord, int]] = []
+        (last,) = self._connection.execute("SELECT ifnull(max(id), 0) FROM span").fetchone()
         for record in batch:
             if record.row == COMPLETE:
                 continue
             if record.row is not None:
                 changed.append((*_outcome(record), _json(record.attributes), record.row))
-            elif record.end_ns is not None:
-                whole.append(record.cells or _row(record, self._writer))
-                places.append((record, COMPLETE))
-            else:
-                place = self._connection.execute(_insert(1), _row(record, self._writer)).lastrowid
-                assert place is not None, "SQLite numbers every inserted row"
-                places.append((record, place))
-        for rows in _together(whole):
+                continue
+            place = last + len(new) + 1
+            places.append((record, place if record.end_ns is None else COMPLETE))
+            new.append((place, *(record.cells or _row(record, self._writer))))
+        for rows in _together(new):
             self._connection.execute(_insert(len(rows)), [cell for row in rows for cell in row])
         if changed:
             self._connection.executemany(_UPDATE, changed)
@@ -232,17 +239,14 @@ class SpanStore:
 
 @cache
 def _insert(rows: int) -> str:
-    row = f"({', '.join('?' * 16)})"
+    row = f"({', '.join('?' * 17)})"
     return f"INSERT INTO span({_COLUMNS}) VALUES {', '.join([row] * rows)}"
 
 
 def _together(rows: Sequence[tuple[object, ...]]) -> Iterator[Sequence[tuple[object, ...]]]:
-    """The rows in as few groups as the sizes of `_TOGETHER` allow."""
-    at = 0
-    while at < len(rows):
-        size = next(size for size in _TOGETHER if size <= len(rows) - at)
-        yield rows[at : at + size]
-        at += size
+    """The rows in as few groups as `_TOGETHER` allows."""
+    for at in range(0, len(rows), _TOGETHER):
+        yield rows[at : at + _TOGETHER]
 
 
 def _outcome(record: SpanRecord) -> tuple[object, ...]:
