@@ -1,17 +1,18 @@
 """A model's draft without what its sources do not carry; and a judge of whether they do."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from fairlead.agents.blocks import ITEM, Span
 from fairlead.agents.claims import Claim, claims
+from fairlead.agents.prompts import dated
 from fairlead.agents.questions import small_talk
 from fairlead.agents.verifier import Fault, backing, cited_in, faults, uncited
 from fairlead.agents.words import stems
 from fairlead.decisions import View
-from fairlead.schema import Citation, Draft
+from fairlead.schema import Citation, Draft, Passage, ToolResult, Usage
 
 ENTAILED: Final = 0.5
 """How sure a judge must be that a claim follows."""
@@ -25,16 +26,43 @@ class Entailment(Protocol):
         ...
 
 
+class Heard(Entailment, Protocol):
+    """Judges one draft, and tells what that took."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+    @property
+    def prompt(self) -> str:
+        """Version of the prompt that a model was given; empty where none was."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """An entailment that is told for which view each draft was written."""
+
+    @property
+    def required(self) -> bool:
+        """Whether a draft that could not be judged is kept back."""
+        ...
+
+    def hear(self, view: View) -> Heard: ...
+
+
 async def entailed(draft: Draft, view: View, judge: Entailment) -> tuple[Fault, ...]:
     """The claims of a model's draft of which the judge does not find that they follow.
 
-    A claim that cites several sources needs one that carries it. Claims are judged side by side.
-    Raises `Unavailable` as the judge does.
+    A claim that cites several sources needs one that carries it, or all of them together. Claims
+    are judged side by side. Raises `Unavailable` as the judge does.
     """
     if small_talk(view.question):
         return ()
     asked = [claim for claim in claims(draft.text) if not claim.leads and cited_in(draft, claim)]
-    scores = await asyncio.gather(*(_judged(draft, view, claim, judge) for claim in asked))
+    scores = await _together([_judged(draft, view, claim, judge) for claim in asked])
     return tuple(
         Fault(
             start=claim.start,
@@ -49,8 +77,30 @@ async def entailed(draft: Draft, view: View, judge: Entailment) -> tuple[Fault, 
 async def _judged(draft: Draft, view: View, claim: Claim, judge: Entailment) -> float:
     said = draft.text[claim.start : claim.end]
     sources = backing(cited_in(draft, claim), view).sources
-    scores = await asyncio.gather(*(judge.supports(said, source.text) for source in sources))
-    return max(scores, default=0.0)
+    told = [_told(source) for source in sources]
+    best = max(await _together([judge.supports(said, each) for each in told]), default=0.0)
+    if best < ENTAILED and len(told) > 1:  # half of it may stand in each
+        best = await judge.supports(said, "\n\n".join(told))
+    return best
+
+
+def _told(source: Passage | ToolResult) -> str:
+    """A source as a judge reads it: a passage often leans on its title and date."""
+    if isinstance(source, ToolResult):
+        return source.text
+    about = ", ".join(filter(None, (source.title, dated(source))))
+    return f"{about}\n\n{source.text}" if about else source.text
+
+
+async def _together(works: Sequence[Awaitable[float]]) -> list[float]:
+    """All of them side by side; where one fails the others are ended, and nobody goes on unseen."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def mended(draft: Draft, view: View, found: Iterable[Fault] = ()) -> Draft | None:

@@ -12,6 +12,8 @@ from fairlead.agents import (
     ModelAnswerer,
     ModelPlanner,
 )
+from fairlead.agents.judge import TOKENS, ModelJudge
+from fairlead.errors import SettingsError
 from fairlead.protocols import Answerer, Embedder, Model, Planner
 from fairlead.retrieval import Library
 from fairlead.schema import Principal
@@ -70,6 +72,7 @@ async def assembled(
         parts = Parts(
             planner=planner or _planner(settings, models, embedder),
             answerer=_answerer(settings, models, embedder),
+            entailment=_judge(settings, models),
             searcher=library,
             tools=toolbox,
             tracing=tracing,
@@ -119,3 +122,25 @@ def _answerer(settings: Settings, models: Models, embedder: Embedder | None) -> 
         prompt=route.prompt if route else None,
     )
     return FallbackAnswerer(writer, embedded) if models.embedded_stands_in("answer") else writer
+
+
+def _judge(settings: Settings, models: Models) -> ModelJudge | None:
+    """The models of the verifier's route; None where words alone judge an answer.
+
+    Raises `SettingsError` for a route without a model: the embedded default has no judge.
+    """
+    route = settings.routes.get("verify")
+    if route is None:
+        return None
+    model = models.route("verify")
+    if model is None:
+        raise SettingsError(
+            "routes.verify names no model that could judge; the embedded default is none",
+            hint="Set a served model in it, or remove the section.",
+        )
+    return ModelJudge(
+        model,
+        prompt=route.prompt,
+        required=not models.embedded_stands_in("verify"),
+        max_tokens=route.max_tokens or TOKENS,
+    )

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from fairlead.schema import Json
 from fairlead.sections import NAME, Secret, Section
 
-Place: TypeAlias = Literal["planner", "answer"]
+Place: TypeAlias = Literal["planner", "answer", "verify"]
 """What a route is for."""
 _URL = r"https?://[^\s/?#@]+(/[^\s?#]*)?"
 _ADAPTER = rf"^({NAME}@[a-z0-9]+)?$"
@@ -86,7 +86,7 @@ class Tier(Section):
 
 
 class RouteSettings(Section):
-    """Which model plans or answers, and which ones stand in for it."""
+    """Which model plans, answers or judges answers, and which ones stand in for it."""
 
     model: str = "base"
     adapter: str = Field(default="", pattern=_ADAPTER)
@@ -98,7 +98,7 @@ class RouteSettings(Section):
     mode: Literal["structured", "tools"] = "structured"
     """Of the planner: JSON by a schema, or function calls."""
     prompt: Path | None = None
-    """File that takes the place of the prompt that comes along, of the planner or the answerer.
+    """File that takes the place of the prompt that comes along, of the role that the route is for.
 
     Relative to the settings file's folder, else to the current one.
     """

@@ -40,7 +40,7 @@ from fairlead.sections import (
 )
 
 FILE_NAME = "fairlead.toml"
-_NOT_YET = ("agents", "routes.verify")
+_NOT_YET = ("agents",)
 """Sections of the documented format that this version does not act on, and therefore refuses."""
 
 

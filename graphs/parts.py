@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from fairlead.agents import Entailment
+from fairlead.agents.mending import Judge
 from fairlead.graphs.journey import Journeys
 from fairlead.protocols import Answerer, Planner, Searcher, ToolCatalog, Verdicts
 from fairlead.schema import Principal
@@ -20,7 +21,7 @@ class Parts:
     tools: ToolCatalog
     tracing: Tracing
     settings: Settings = field(default_factory=Settings)
-    entailment: Entailment | None = None
+    entailment: Entailment | Judge | None = None
     """Judges whether a model's sentences follow from what they cite; None leaves it to words."""
     verdicts: Verdicts | None = None
     """Is told what the verifier finds in answers by an adapter."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from langgraph.graph import END
 from langgraph.types import Command
 
-from fairlead.agents import Fault, entailed, mended
+from fairlead.agents import Fault, mended
 from fairlead.agents import verify as verify_draft
 from fairlead.decisions import AnyDecision, Ask, Step, Stop, View
 from fairlead.errors import Unavailable
 from fairlead.graphs.journey import Journey
+from fairlead.graphs.judging import UNASKED, Judged, judged
 from fairlead.graphs.nodes import Node, Outcome, hop_node, view_of
 from fairlead.graphs.parts import Parts
 from fairlead.graphs.state import HISTORY, Progress, State
@@ -68,7 +69,8 @@ def verify_node(parts: Parts) -> Node:
             view = await view_of(parts, state, journey, principal)
             last = bool(progress.note or progress.limit)
             examined = await _examined(parts, journey, principal, draft, view, last=last)
-            if parts.verdicts is not None:
+            progress = examined.judged.counted(progress)
+            if parts.verdicts is not None and not examined.judged.missed:
                 found = bool(examined.wrong)
                 parts.verdicts.verified(
                     journey.run.run_id, tenant=principal.tenant, unverified=found
@@ -94,6 +96,7 @@ class _Examined:
     draft: Draft
     wrong: str = ""
     """Why nothing of it may be said."""
+    judged: Judged = UNASKED
 
 
 async def _examined(
@@ -101,46 +104,40 @@ async def _examined(
 ) -> _Examined:
     """Checks a draft; the `last` one is mended where that leaves something to say."""
     name, attributes = names.guardrail("verify", stage="output")
+    heard, abstained = UNASKED, Draft(text="", status="abstained", route=draft.route)
     with parts.tracing.span(name, attributes, parent=journey.hop) as span:
-        wrong = verify_draft(draft, view).reason
-        found: tuple[Fault, ...] = ()
+        reason = wrong = verify_draft(draft, view).reason
+        if wrong and last:
+            draft, wrong = _mended(draft, view, wrong)
         if not wrong:
-            draft, found = await _judged(parts, journey, draft, view)
-            wrong = "; ".join(fault.why for fault in found[:3])
-        reason, action = wrong, "block" if wrong else "allow"
-        if wrong and last and (better := _mended(draft, view, found)):
-            draft, wrong, action = better, "", "transform"
+            heard = await judged(parts, journey, draft, view)
+            if heard.prompt:
+                span.set({names.PROMPT_VERSION: heard.prompt})
+            if heard.missed:
+                span.set({names.GUARD_ACTION: "block", names.GUARD_REASON: "nobody could judge it"})
+                return _Examined(draft=abstained, judged=heard)
+        if heard.found:
+            reason = wrong = "; ".join(fault.why for fault in heard.found[:3])
+            if last:
+                draft, wrong = _mended(draft, view, wrong, heard.found)
+        action = "block" if wrong else "transform" if reason else "allow"
         if not wrong:
             draft, wrong = await _quoted(parts, draft, view.passages, principal)
             reason, action = wrong or reason, "block" if wrong else action
         span.set({names.GUARD_ACTION: action, names.GUARD_REASON: reason})
     if wrong:
-        abstained = Draft(text=NO_ANSWER, status="abstained", route=draft.route)
-        return _Examined(draft=abstained, wrong=wrong)
-    return _Examined(draft=draft)
+        draft = replace(abstained, text=NO_ANSWER)
+    return _Examined(draft=draft, wrong=wrong, judged=heard)
 
 
-async def _judged(
-    parts: Parts, journey: Journey, draft: Draft, view: View
-) -> tuple[Draft, tuple[Fault, ...]]:
-    """What the judge finds, where there is one; a warning where it cannot be reached in time."""
-    if parts.entailment is None or draft.route.model == "embedded":
-        return draft, ()
-    try:
-        async with asyncio.timeout(journey.seconds_left):
-            return draft, await entailed(draft, view, parts.entailment)
-    except (TimeoutError, Unavailable) as error:
-        why = error.message if isinstance(error, Unavailable) else "there was no time left"
-        said = f"the answer was checked by words alone: {why}"
-        return replace(draft, warnings=(*draft.warnings, said)), ()
-
-
-def _mended(draft: Draft, view: View, found: Sequence[Fault]) -> Draft | None:
-    """A model's draft without its faults, where what is left passes."""
+def _mended(draft: Draft, view: View, wrong: str, found: Sequence[Fault] = ()) -> tuple[Draft, str]:
+    """A model's draft without its faults, where what is left passes; else as it is, and wrong."""
     if draft.route.model == "embedded":
-        return None
+        return draft, wrong
     better = mended(draft, view, found)
-    return better if better and verify_draft(better, view).action == "allow" else None
+    if better and verify_draft(better, view).action == "allow":
+        return better, ""
+    return draft, wrong
 
 
 def _sent_back(journey: Journey, decision: AnyDecision, progress: Progress, wrong: str) -> State:

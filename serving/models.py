@@ -33,9 +33,10 @@ class Models:
         self._adapters, self._tracing = adapters, tracing
 
     def route(self, place: Place) -> RoutedModel | None:
-        """The model that plans or answers; None where the embedded one does it all.
+        """The model that plans, answers or judges; None where the embedded one does it all.
 
-        Without a section `[routes.answer]` is `[model]`; the planner is embedded then.
+        Without a section `[routes.answer]` is `[model]`; the planner is embedded then, and words
+        alone judge.
         Raises `SettingsError` for tiers that cannot work.
         """
         given = self._settings.routes.get(place)

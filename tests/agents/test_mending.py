@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from fairlead.agents import entailed, mended, verify
 from fairlead.agents.claims import claims
 from fairlead.agents.mending import cited_only, without
 from fairlead.agents.verifier import Fault
+from fairlead.errors import Unavailable
 from fairlead.schema import Citation, Draft, Route
 
 Make = Callable[..., Any]
@@ -125,6 +127,53 @@ async def test_a_judge_is_asked_about_every_cited_claim(draft: Make) -> None:
         ("Goods may be returned within 30 days.", TEXT),
         ("Keep no box.", TEXT),
     ]
+
+
+async def test_half_of_a_claim_may_stand_in_each_of_its_sources(view: Make, passage: Make) -> None:
+    text = "Goods go back in 30 days and labels cost 4.90 EUR."
+    first = passage("Goods go back in 30 days.", title="Returns", published="2026-01-02")
+    second = passage("Labels cost 4.90 EUR.", title="Labels")
+    draft = Draft(
+        text=text,
+        citations=tuple(
+            Citation(
+                kind="document", start=0, end=len(text), quote=each.text,
+                passage_id=each.passage_id, document_id=each.document_id, version="1",
+                source=each.source,
+            )
+            for each in (first, second)
+        ),
+    )  # fmt: skip
+
+    class Both(Judge):
+        async def supports(self, sentence: str, passage: str) -> float:
+            self.asked.append((sentence, passage))
+            return float("30 days" in passage and "4.90" in passage)
+
+    judge = Both()
+    shown = view("How?", passages=(first, second))
+    assert await entailed(draft, shown, judge) == ()
+    told = ["Returns, 2026-01-02\n\nGoods go back in 30 days.", "Labels\n\nLabels cost 4.90 EUR."]
+    assert judge.asked == [(text, each) for each in (*told, "\n\n".join(told))]
+
+
+async def test_where_one_question_fails_no_other_goes_on(draft: Make) -> None:
+    view, said = draft("Goods may be returned within 30 days. [1] Keep no box. [1]")
+    ended = list[str]()
+
+    class Failing(Judge):
+        async def supports(self, sentence: str, passage: str) -> float:
+            if sentence.startswith("Keep"):
+                raise Unavailable("away")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(sentence)
+            return 1.0
+
+    with pytest.raises(Unavailable, match="away"):
+        await entailed(said, view, Failing())
+    assert ended == ["Goods may be returned within 30 days."]
 
 
 async def test_a_judge_is_not_asked_about_greetings(draft: Make) -> None:

@@ -1,6 +1,7 @@
 """What becomes of a model's draft: said, mended, sent back once, or dropped."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 
 from fairlead import Principal
 from fairlead.agents import ModelAnswerer, ScriptedPlanner
+from fairlead.agents.judge import ModelJudge
 from fairlead.decisions import AnswerNow, Retrieve, View
 from fairlead.errors import Unavailable
 from fairlead.graphs import Parts, build_machine
+from fairlead.protocols import Completion, Request
 from fairlead.reports import SearchResult
-from fairlead.schema import Answer, Draft, Event, Hit
+from fairlead.schema import Answer, Draft, Event, Hit, Usage
 from fairlead.serving import ScriptedModel
 from fairlead.settings import Settings
 from fairlead.tools import Toolbox
@@ -157,6 +160,94 @@ async def test_a_judge_that_is_away_is_named(tmp_path: Path, error: Exception, w
     answer = await asked(tmp_path, [GOOD], entailment=Judge(error))
     assert answer.status == "answered" and len(answer.warnings) == 1
     assert "by words alone" in answer.warnings[0] and why in answer.warnings[0]
+
+
+async def test_a_mended_draft_is_judged_too(tmp_path: Path) -> None:
+    both = f"{HALF} Goods are fine [1]."
+    answer = await asked(tmp_path, [BAD, both], entailment=Judge("within 30 days"))
+    assert answer.text == "Goods may be returned within 30 days."
+    assert actions(tmp_path, answer) == ["block", "transform"]
+    doubted = await asked(tmp_path, [BAD, HALF], entailment=Judge("nothing"))
+    assert doubted.status == "abstained" and "does not follow" in doubted.warnings[-1]
+
+
+def yes_to(*words: str, error: Exception | None = None) -> Callable[[Request], Completion]:
+    def script(request: Request) -> Completion:
+        if error is not None:
+            raise error
+        sentence = request.messages[-1].content.rpartition("<sentence>")[2]
+        told = "yes" if any(word in sentence for word in words) else "no"
+        return Completion(text=told, usage=Usage(input_tokens=5, output_tokens=1, model_calls=1))
+
+    return script
+
+
+async def test_what_a_model_that_judges_takes_is_counted(tmp_path: Path) -> None:
+    judge = ModelJudge(ScriptedModel(yes_to("Goods")))
+    both = f"{GOOD} Labels cost 4.90 EUR [1]."
+    answer = await asked(tmp_path, [both, both], entailment=judge)
+    assert answer.text == "Goods may be returned within 30 days."
+    assert answer.usage.model_calls == 4 and answer.usage.input_tokens == 20
+    assert answer.prompts["judge"] == judge.hear(View(question="")).prompt
+    spans = TraceReader(tmp_path / "traces.db").trace(answer.trace_id).spans
+    checks = [span for span in spans if span.name == "apply_guardrail verify"]
+    told = {span.attributes["fairlead.prompt.version"] for span in checks}
+    assert len(checks) == 2 and told == {answer.prompts["judge"]}
+
+
+@pytest.mark.parametrize("required", [False, True])
+async def test_a_judge_that_has_to_be_asked(tmp_path: Path, required: bool) -> None:
+    gone = ScriptedModel(yes_to(error=Unavailable("the judge is down")))
+    judge = ModelJudge(gone, required=required)
+    verdicts = Verdicts()
+    answer = await asked(tmp_path, [GOOD], entailment=judge, verdicts=verdicts)
+    assert "judge" not in answer.prompts
+    if not required:
+        assert answer.status == "answered" and verdicts.told == [False]
+        assert answer.warnings == ("the answer was checked by words alone: the judge is down",)
+        return
+    assert answer.status == "partial" and answer.missing == "the judge is down"
+    assert answer.text == "I cannot answer now: the judge is down." and not answer.citations
+    assert actions(tmp_path, answer) == ["block"] and verdicts.told == []
+
+
+@pytest.mark.parametrize("required", [False, True])
+async def test_a_draft_that_took_all_tokens_is_not_judged(tmp_path: Path, required: bool) -> None:
+    model = ScriptedModel(yes_to("Goods"))
+    few = Settings.model_validate({"budgets": {"tokens": 10}})
+    costly = Completion(text=GOOD, usage=Usage(output_tokens=10, model_calls=1))
+    writer = ModelAnswerer(ScriptedModel([costly]))
+    answer = await asked(
+        tmp_path, [], answerer=writer, settings=few,
+        entailment=ModelJudge(model, required=required),
+    )  # fmt: skip
+    assert not model.requests
+    said = "by words alone: the budget of 10 tokens is used up"
+    if required:
+        assert answer.status == "partial" and not answer.missing and not answer.citations
+        assert answer.text == "Stopped early: the budget of 10 tokens is used up."
+    else:
+        assert answer.status == "answered" and said in answer.warnings[0]
+
+
+async def test_a_judge_that_takes_too_long_has_no_say(tmp_path: Path) -> None:
+    async def never(request: Request) -> str:
+        await asyncio.Event().wait()
+        return "no"
+
+    soon = Settings.model_validate({"budgets": {"seconds": 0.5}})
+    judge = ModelJudge(ScriptedModel(never), required=True)
+    answer = await asked(tmp_path, [GOOD], entailment=judge, settings=soon)
+    assert answer.status == "partial"
+    assert answer.text == "Stopped early: the budget of 0.5 seconds is used up."
+
+
+class Verdicts:
+    def __init__(self) -> None:
+        self.told: list[bool] = []
+
+    def verified(self, answer: str, *, tenant: str, unverified: bool) -> None:
+        self.told.append(unverified)
 
 
 async def test_text_is_told_without_marks_and_each_citation_with_its_sentence(

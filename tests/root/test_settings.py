@@ -90,7 +90,7 @@ def test_an_unknown_environment_name_is_refused(monkeypatch: pytest.MonkeyPatch)
         load({})
 
 
-@pytest.mark.parametrize("values", [{"agents": {"x": 1}}, {"routes": {"verify": {}}}])
+@pytest.mark.parametrize("values", [{"agents": {"x": 1}}])
 def test_what_this_version_does_not_do_is_refused_by_name(values: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="not supported by this version"):
         load(values)
