@@ -93,7 +93,7 @@ class Hearing:
                 element("source", clean(passage).text),
                 element("question", clean(view.question).text),
                 element("sentence", clean(sentence).text),
-                "Does the sentence follow from the source?",
+                "Does the sentence follow from the source? Answer yes or no.",
             )
         )
         return Request(
@@ -102,6 +102,7 @@ class Hearing:
                 Message(role="user", content=told),
             ),
             choice=(YES, NO),
+            probabilities=True,
             logprobs=ALTERNATIVES,
             max_tokens=self._max_tokens,
             temperature=0.0,
@@ -113,6 +114,8 @@ class Hearing:
         )
 
     def _read(self, completion: Completion) -> float:
+        if completion.probabilities:
+            return completion.probabilities[YES]
         reply = completion.text.strip()
         said = reply.lower().rstrip(".!")
         if said not in (YES, NO):

@@ -32,6 +32,8 @@ class ModelSettings(Section):
     """Opens the paths that load adapters, which the key does not; without, the key is tried."""
     server: Literal["vllm", "openai", "plain"] = "vllm"
     """What the server understands: vLLM's own fields, OpenAI's API, or messages alone."""
+    decisions: bool = False
+    """Whether it has `/v1/decisions`, which tells how likely each of several choices is."""
     seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """Of one call with all its tries."""
     gap_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
@@ -54,6 +56,8 @@ class ModelSettings(Section):
             raise ValueError("a served model needs `url`, or `urls`, and not both")
         if served and not self.name:
             raise ValueError("a served model needs the `name` that its server knows it by")
+        if self.decisions and not served:
+            raise ValueError("`decisions` are for a served model")
         if self.options and not self.provider.startswith("langchain:"):
             raise ValueError("`options` are for a LangChain class")
         return self

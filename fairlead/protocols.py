@@ -54,6 +54,8 @@ class Request:
     """The whole text matches it (RE2 syntax)."""
     grammar: str = ""
     """EBNF as the server reads it."""
+    probabilities: bool = False
+    """How likely each of `choice` is is wanted: a server with `/v1/decisions` is asked there."""
     logprobs: int | None = None
     """How many alternatives of each token are told with their log probabilities, 0 to 20."""
     max_tokens: int | None = None
@@ -96,6 +98,8 @@ class Completion:
     model: str = ""
     reasoning: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
+    probabilities: Mapping[str, float] = Field(default_factory=dict)
+    """Of each choice, where they were wanted and the server has `/v1/decisions`; 1 in all."""
     route: Route | None = None
     """Which model and adapter wrote it, where a route chose."""
     warnings: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fairlead.model_sections import ModelSettings, Place, RouteSettings
@@ -122,7 +123,7 @@ async def open_models(
 
 @asynccontextmanager
 async def _served(name: str, told: ModelSettings, tracing: Tracing) -> AsyncIterator[Target]:
-    from fairlead.serving.remote import open_model  # noqa: PLC0415 - aiohttp: 0.2 s
+    from fairlead.serving.remote import Capabilities, open_model  # noqa: PLC0415 - aiohttp: 0.2 s
     from fairlead.serving.remote.control import from_folder  # noqa: PLC0415 - see above
 
     setting = "model" if name == "base" else f"models.{name}"
@@ -131,7 +132,7 @@ async def _served(name: str, told: ModelSettings, tracing: Tracing) -> AsyncIter
         told.name,
         api_key=secret_of(told.api_key, f"{setting}.api_key"),
         salt_key=secret_of(told.salt, f"{setting}.salt"),
-        server=told.server,
+        server=replace(Capabilities.of(told.server), decisions=told.decisions),
         control_tokens=from_folder(told.tokenizer) if told.tokenizer else (),
         seconds=told.seconds,
         gap=told.gap_seconds,

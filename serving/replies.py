@@ -10,6 +10,7 @@ import orjson
 from fairlead.errors import BadReply, FairleadError, SettingsError, Unavailable
 
 _BUSY: Final = frozenset({408, 425, 429})
+_ABSENT: Final = frozenset({404, 405, 501})
 _LATER: Final = "Try again later, or look at the server."
 
 
@@ -20,6 +21,10 @@ class Passing(Unavailable):
         super().__init__(message, hint=_LATER)
         self.after = after
         self.busy = busy
+
+
+class Absent(SettingsError):
+    """The server has no such path, or none for this model (404, 405, 501)."""
 
 
 class Garbled(BadReply):
@@ -61,8 +66,9 @@ def refusal(
 ) -> FairleadError:
     """What an answer other than 200 means.
 
-    `Passing` for 408, 425, 429 and 5xx, with what `after` (a Retry-After header) asks;
-    `SettingsError` for the rest, which does not pass by itself. The key is never shown.
+    `Passing` for 408, 425, 429 and 5xx but 501, with what `after` (a Retry-After header) asks;
+    `SettingsError` for the rest, which does not pass by itself, `Absent` among it. The key is never
+    shown.
     """
     if status in (401, 403):
         return SettingsError(
@@ -73,11 +79,10 @@ def refusal(
     if key:  # a server may repeat what it was sent
         reason = reason.replace(key, "(hidden)")
     message = f"{where} answered {status}{f': {reason[:200]}' if reason else ''}"
-    if status in _BUSY or status >= 500:
+    if status in _BUSY or (status >= 500 and status not in _ABSENT):
         return Passing(message, after=seconds_asked(after), busy=status == 429)
-    return SettingsError(
-        message, hint="Check the model's url, which mostly ends with /v1, and its name."
-    )
+    kind = Absent if status in _ABSENT else SettingsError
+    return kind(message, hint="Check the model's url, which mostly ends with /v1, and its name.")
 
 
 def not_json(where: str, kind: str) -> SettingsError:

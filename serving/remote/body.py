@@ -17,6 +17,7 @@ from fairlead.errors import InputError
 from fairlead.forms import check_schema
 from fairlead.protocols import Message, Request
 from fairlead.schema import ToolSpec
+from fairlead.serving.remote import decisions
 from fairlead.serving.remote.capabilities import Capabilities
 from fairlead.serving.remote.control import ControlTokens
 
@@ -78,6 +79,14 @@ class Body:
                 )
             made.update(request.extra)
         return orjson.dumps(made), tuple(warnings)
+
+    def decision(self, request: Request) -> bytes | None:
+        """The JSON to post to /v1/decisions; None where the request is none for it."""
+        if not (self._can.decisions and decisions.fits(request)):
+            return None
+        salted = request.tenant and self._can.cache_salt
+        salt = self._salt(request.tenant) if salted else ""
+        return decisions.body_of(self._model, request, broken=self._control.broken, salt=salt)
 
     def _with_sampling(self, made: dict[str, Any], request: Request, warnings: list[str]) -> None:
         if request.max_tokens is not None:

@@ -24,6 +24,9 @@ class Capabilities:
     """Prefix-cache entries are kept apart by a salt in the request."""
     stream_usage: bool = False
     """A stream ends with its usage where `stream_options` asks for it."""
+    decisions: bool = False
+    """Probabilities of choices can be asked for at /v1/decisions (vLLM from 0.33, for some models).
+    One that turns out to lack it is asked for log probabilities instead."""
     tokenizer_info: bool = False
     """It may tell its tokenizer's control tokens at /tokenizer_info."""
 

@@ -1,18 +1,20 @@
 """A chat model behind an OpenAI-compatible server: tried again where that may help, never twice."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from fairlead.errors import BadReply
+from fairlead.errors import BadReply, SettingsError
 from fairlead.protocols import Completion, Delta, Request
+from fairlead.serving.remote import decisions
 from fairlead.serving.remote.answers import Stream, completion_of, hold
 from fairlead.serving.remote.body import Body
 from fairlead.serving.remote.calls import Call, Calls
 from fairlead.serving.remote.events import Events
 from fairlead.serving.remote.messages import Said, messages_of
-from fairlead.serving.replies import Garbled, Passing
+from fairlead.serving.remote.wire import Wire
+from fairlead.serving.replies import Absent, Garbled, Passing
 
 PATH: Final = "/chat/completions"
 _KEPT: Final = 64
@@ -26,6 +28,8 @@ class _Asked:
     request: Request
     body: bytes
     warnings: tuple[str, ...]
+    decision: bytes | None = None
+    """The same for /v1/decisions, where it is one for that."""
 
 
 class HttpModel:
@@ -69,12 +73,40 @@ class HttpModel:
 
         async def tried(number: int) -> Completion:
             with self._calls.attempt(call, number) as (wire, headers):
-                answer = await wire.post(PATH, asked.body, headers, seconds=call.left)
-                return completion_of(answer, self._name)
+                if asked.decision is not None and decisions.PATH not in wire.lacking:
+                    return await self._decided(asked, call, wire, headers)
+                return await self._answered(asked, call, wire, headers)
 
         completion = await self._calls.until_it_works(call, tried)
         hold(completion, request)
-        return _warned(completion, asked.warnings)
+        return completion
+
+    async def _answered(
+        self, asked: _Asked, call: Call, wire: Wire, headers: Mapping[str, str]
+    ) -> Completion:
+        answer = await wire.post(PATH, asked.body, headers, seconds=call.left)
+        return _warned(completion_of(answer, self._name), asked.warnings)
+
+    async def _decided(
+        self, asked: _Asked, call: Call, wire: Wire, headers: Mapping[str, str]
+    ) -> Completion:
+        """By /v1/decisions; by log probabilities, with a warning, where the server refuses.
+
+        One that answers but has no such path is not asked for it again. Unknown models are no such
+        case: the server has neither path for them.
+        """
+        assert asked.decision is not None
+        try:
+            answer = await wire.post(decisions.PATH, asked.decision, headers, seconds=call.left)
+        except SettingsError as error:
+            completion = await self._answered(asked, call, wire, headers)
+            if isinstance(error, Absent):
+                if decisions.PATH in wire.lacking:  # another call was told meanwhile
+                    return completion
+                wire.lacking.add(decisions.PATH)
+            said = f"{error.message}; log probabilities were asked for instead"
+            return _warned(completion, (*completion.warnings, said))
+        return decisions.weighed(answer, asked.request, self._name)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         call = self._calls.begin(seconds=request.deadline, thread=request.thread)
@@ -93,7 +125,8 @@ class HttpModel:
     async def _asked(self, request: Request, call: Call, *, stream: bool = False) -> _Asked:
         await self._body.ready(call.left / 2)
         body, warnings = self._body.of(request, stream=stream)
-        return _Asked(request=request, body=body, warnings=warnings)
+        decision = None if stream else self._body.decision(request)
+        return _Asked(request=request, body=body, warnings=warnings, decision=decision)
 
     async def _streamed(self, asked: _Asked, call: Call, number: int) -> AsyncIterator[Delta]:
         """One try. What fails before the first delta may pass; after it, it is a broken answer."""

@@ -46,6 +46,8 @@ class Wire:
         self.host, self.port = host, port or (443 if scheme == "https" else 80)
         self.breaker = Breaker(limit=5, seconds=5.0)
         self.in_flight = 0
+        self.lacking: set[str] = set()
+        """Paths that the server turned out not to have."""
         self._key = checked_key(url, api_key)
         self._connect = connect
         self._urls: dict[tuple[str, bool], URL] = {}

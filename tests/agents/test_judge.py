@@ -52,6 +52,7 @@ def judge(reply: object, **options: Any) -> ModelJudge:
         (said("yes"), 1.0),
         (said("no"), 0.0),
         (said(" Yes.\n", token("Yes", 0.6, no=0.4)), 1.0),
+        (said("no", probabilities={"no": 0.7, "yes": 0.3}), 0.3),
     ],
 )
 async def test_how_sure_the_model_was_of_yes(
@@ -89,7 +90,8 @@ async def test_what_it_asks(view: Make) -> None:
     assert "<|im" not in user.content
     for tag in ("source", "question", "sentence"):
         assert user.content.count(f"<{tag}>") == user.content.count(f"</{tag}>") == 1
-    assert request.choice == ("yes", "no") and request.logprobs and request.temperature == 0.0
+    assert request.choice == ("yes", "no") and request.logprobs and request.probabilities
+    assert request.temperature == 0.0 and request.max_tokens == 16
     assert (request.tenant, request.thread, request.subject) == ("acme", "t", "ada")
     assert request.view == asked and request.deadline == 30.0 and not request.answer
 

@@ -10,7 +10,7 @@ import pytest
 
 from fairlead import Answer, Assistant, Document
 from fairlead.agents.judge import ModelJudge
-from fairlead.agents.prompts import Prompt
+from fairlead.agents.prompts import Prompt, read_prompt
 from fairlead.decisions import View
 from fairlead.errors import SettingsError
 from fairlead.serving import open_model
@@ -18,6 +18,7 @@ from fairlead.settings import load
 from fairlead.tracing import TraceReader
 from tests.servers.vllm import Vllm
 from tests.serving.remote.protocol import ChatServer, Connection, Seen, answered, reply
+from tests.serving.remote.test_decisions import decided
 
 TEA = Document(
     id="tea",
@@ -42,13 +43,14 @@ class Server(ChatServer):
         self.always = self.answer
 
     async def answer(self, connection: Connection, seen: Seen) -> None:
+        if seen.path == "/v1/decisions":
+            yes = self.sure if self._told(seen.body["input"]) == "yes" else 1 - self.sure
+            await reply(body=decided(yes))(connection, seen)
+            return
         if seen.body.get("structured_outputs") != {"choice": ["yes", "no"]}:
             await reply(body=answered(self.said))(connection, seen)
             return
-        content = seen.body["messages"][-1]["content"]
-        found = re.search(r"<sentence>\n(.*)\n</sentence>", content)
-        assert found
-        told = "yes" if found[1] in self.true else "no"
+        told = self._told(seen.body["messages"][-1]["content"])
         top = [
             {"token": word, "logprob": math.log(self.sure if word == told else 1 - self.sure)}
             for word in ("yes", "no")
@@ -56,6 +58,11 @@ class Server(ChatServer):
         first = next(each for each in top if each["token"] == told)
         logprobs = {"content": [{**first, "top_logprobs": top}]}
         await reply(body=answered(told, logprobs=logprobs))(connection, seen)
+
+    def _told(self, content: str) -> str:
+        found = re.search(r"<sentence>\n(.*)\n</sentence>", content)
+        assert found
+        return "yes" if found[1] in self.true else "no"
 
     @property
     def judged(self) -> list[dict[str, Any]]:
@@ -114,6 +121,18 @@ async def test_its_spans_hang_below_the_check(server: Server, tmp_path: Path) ->
     sent = {seen.headers["traceparent"].split("-")[2] for seen in server.seen}
     attempts = {span.span_id for span in spans if span.name == "fairlead.attempt 1"}
     assert sent == attempts
+
+
+async def test_by_decisions_where_the_server_has_them(server: Server, tmp_path: Path) -> None:
+    model = {"provider": "vllm", "url": server.url, "name": "base", "decisions": True}
+    answer = await ask(settings(tmp_path, server.url, model=model))
+    assert answer.text == "Green tea is brewed at 70 degrees." and len(answer.warnings) == 1
+    asked = [seen.body for seen in server.seen if seen.path == "/v1/decisions"]
+    assert len(asked) == 4 and not server.judged and answer.usage.model_calls == 6
+    for body in asked:
+        assert body["input"].startswith("<source>\nTea\n\nGreen tea is brewed at 70 degrees")
+        assert body["questions"][0]["instructions"] == read_prompt("judge").text
+    assert len({seen.body["cache_salt"] for seen in server.seen}) == 1
 
 
 async def test_a_doubtful_yes_is_none(server: Server, tmp_path: Path) -> None:

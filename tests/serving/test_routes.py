@@ -357,6 +357,7 @@ async def test_a_server_that_hangs_does_not_take_the_whole_run(
         ({"model": {"provider": "vllm", "name": "x"}}, "needs `url`"),
         ({"model": {"provider": "vllm", "url": "http://x/v1"}}, "needs the `name`"),
         ({"model": {"options": {"a": 1}}}, "`options` are for a LangChain class"),
+        ({"model": {"decisions": True}}, "`decisions` are for a served model"),
         ({"models": {"base": {}}}, "that name is taken"),
         ({"models": {"big": {}}}, "models.big needs a provider"),
         ({"routes": {"answer": {"model": "big"}}}, "names the model 'big'"),

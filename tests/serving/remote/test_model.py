@@ -238,7 +238,7 @@ async def test_what_may_pass_is_tried_again(server: ChatServer, status: int) -> 
     assert server.seen[0].headers["x-request-id"] != server.seen[1].headers["x-request-id"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422, 501])
 async def test_what_does_not_pass_is_not(server: ChatServer, status: int) -> None:
     server.always = reply(status, {"error": {"message": "sk-secret is wrong"}})
     async with open_model(server.url, "base", api_key="sk-secret") as model:

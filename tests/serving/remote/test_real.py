@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from fairlead.errors import BadForm, InputError, SettingsError, Unavailable
 from fairlead.protocols import Message, Request
 from fairlead.schema import ToolSpec
 from fairlead.serving import open_model
-from fairlead.serving.remote import Wire
+from fairlead.serving.remote import Capabilities, Wire
 from fairlead.serving.remote.control import breaking, from_folder, from_server
 from fairlead.serving.remote.replica import ServedReplica
 from tests.servers.vllm import Vllm
@@ -68,6 +69,16 @@ async def test_forms_of_output_are_held(vllm: Vllm) -> None:
         assert (await model.complete(asked(grammar=grammar, max_tokens=20))).text[:7] == "SELECT "
         with pytest.raises(InputError, match="no JSON Schema"):
             await model.complete(asked(output_schema={"type": "nonsense"}))
+
+
+async def test_this_server_decides_by_log_probabilities(vllm: Vllm) -> None:
+    """vLLM 0.32 has no /v1/decisions; who declares one is told, once."""
+    can = replace(Capabilities.of("vllm"), decisions=True)
+    question = asked(choice=("yes", "no"), probabilities=True, logprobs=3, max_tokens=9)
+    async with open_model(vllm.url, vllm.name, api_key=vllm.key, server=can) as model:
+        one, other = await model.complete(question), await model.complete(question)
+    assert one.text == other.text in ("yes", "no") and one.logprobs and not one.probabilities
+    assert len(one.warnings) == 1 and "answered 404" in one.warnings[0] and not other.warnings
 
 
 async def test_a_stream_is_the_same_as_the_whole(vllm: Vllm) -> None:
