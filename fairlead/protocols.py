@@ -53,7 +53,7 @@ class Request:
     regex: str = ""
     """The whole text matches it (RE2 syntax)."""
     grammar: str = ""
-    """EBNF as the server reads it."""
+    """EBNF as the server reads it, which alone keeps it: output is only checked for being whole."""
     probabilities: bool = False
     """How likely each of `choice` is is wanted: a server with `/v1/decisions` is asked there."""
     logprobs: int | None = None

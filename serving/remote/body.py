@@ -175,7 +175,7 @@ class Body:
                 "json_schema": {"name": "output", "schema": value},
             }
         else:
-            warnings.append(_UNHELD.format(name))
+            warnings.append(_UNCHECKED if name == "grammar" else _UNHELD.format(name))
 
     def _salt(self, tenant: str) -> str:
         """64 hexadecimal digits: HMAC-SHA-256 (RFC 2104) of the tenant."""
@@ -189,6 +189,7 @@ class Body:
 
 
 _UNHELD: Final = "the server cannot hold the model to a {}; the output was only checked"
+_UNCHECKED: Final = "the server cannot hold the model to a grammar, and nothing checked the output"
 
 
 def _function(spec: ToolSpec) -> Mapping[str, Any]:

@@ -174,10 +174,14 @@ async def test_what_a_server_cannot_do_is_said(server: ChatServer) -> None:
             "the server cannot hold the model to a choice; the output was only checked",
         )
         assert server.seen[0].body.keys() == {"model", "messages"}
+        completion = await model.complete(asked(grammar='root ::= "no"'))
+        assert completion.text == "yes" and completion.warnings == (
+            "the server cannot hold the model to a grammar, and nothing checked the output",
+        )
     async with open_model(server.url, "base", server="plain") as model:
         completion = await model.complete(asked(seed=1, logprobs=2, tools=(WEATHER,)))
     assert len(completion.warnings) == 3
-    assert server.seen[1].body.keys() == {"model", "messages"}
+    assert server.seen[2].body.keys() == {"model", "messages"}
 
 
 async def test_response_format_where_that_is_known(server: ChatServer) -> None:
