@@ -65,7 +65,7 @@ async def assembled(
         library = Library(root / "knowledge", embedder, settings, tracing, reranker=reranker)
         opened.push_async_callback(library.close)
         await library.check_embedder()
-        control = await opened.enter_async_context(open_control(settings))
+        control = await opened.enter_async_context(open_control(settings, tracing=tracing))
         models = await opened.enter_async_context(
             open_models(settings, model=model, adapters=control, tracing=tracing)
         )

@@ -60,7 +60,9 @@ class Models:
 
 
 @asynccontextmanager
-async def open_control(settings: Settings) -> AsyncIterator[Control | None]:
+async def open_control(
+    settings: Settings, *, tracing: Tracing | None = None
+) -> AsyncIterator[Control | None]:
     """The registry of adapters, kept equal on every server whose model a route asks by one.
 
     None where no route names an adapter: nothing is opened then. Raises `SettingsError` for keys
@@ -93,7 +95,9 @@ async def open_control(settings: Settings) -> AsyncIterator[Control | None]:
                 opened.push_async_callback(replica.close)
                 replicas.append(replica)
         selectors = [parse_selector(adapter) for _, adapter in sorted(asked)]
-        yield await opened.enter_async_context(controlled(settings, replicas, routes=selectors))
+        yield await opened.enter_async_context(
+            controlled(settings, replicas, routes=selectors, tracing=tracing)
+        )
 
 
 @asynccontextmanager

@@ -36,6 +36,24 @@ GUARD_REASON = "fairlead.guard.reason"
 LORA_NAME = "fairlead.lora.name"
 LORA_VERSION = "fairlead.lora.version"
 LORA_DIGEST = "fairlead.lora.digest"
+REPLICA = "fairlead.replica"
+"""A model server, by its address."""
+ADAPTERS_COMPLETE = "fairlead.adapters.complete"
+"""Whether every server has what the registry says."""
+ADAPTERS_AWAY = "fairlead.adapters.away"
+"""Model servers that did not answer."""
+ADAPTERS_ERRORS = "fairlead.adapters.errors"
+"""How many loads and unloads failed, and servers that did not answer."""
+ROLLOUT_GUARD = "fairlead.rollout.guard"
+"""The metric by which a canary was sent back."""
+ROLLOUT_TEST = "fairlead.rollout.test"
+"""`comparison` with the stable version, or `limit`."""
+ROLLOUT_E_VALUE = "fairlead.rollout.e_value"
+ROLLOUT_THRESHOLD = "fairlead.rollout.threshold"
+ROLLOUT_CANARY_BAD = "fairlead.rollout.canary.bad"
+ROLLOUT_CANARY_SEEN = "fairlead.rollout.canary.seen"
+ROLLOUT_STABLE_BAD = "fairlead.rollout.stable.bad"
+ROLLOUT_STABLE_SEEN = "fairlead.rollout.stable.seen"
 ROUTE = "fairlead.route"
 ROUTE_REASON = "fairlead.route.reason"
 """Why this model was asked."""
@@ -209,3 +227,27 @@ def chat(model: str, *, provider: str) -> Start:
 def attempt(number: int, *, host: str, port: int) -> Start:
     """One try of a model call, from 1; kind CLIENT, and the parent of the server's own span."""
     return f"fairlead.attempt {number}", {ATTEMPT: number, SERVER: host, SERVER_PORT: port}
+
+
+def reconcile() -> Start:
+    """A round that changed what model servers have loaded; the conventions have no name for it."""
+    return "fairlead.adapters.reconcile", {}
+
+
+def adapter_change(verb: str, replica: str, *, name: str, version: int, digest: str) -> Start:
+    """One adapter loaded or unloaded on one server; kind CLIENT. `verb` is `load` or `unload`."""
+    return f"fairlead.adapters.{verb} {name}", {
+        REPLICA: replica,
+        LORA_NAME: name,
+        LORA_VERSION: str(version),
+        LORA_DIGEST: digest,
+    }
+
+
+def rollback(*, name: str, version: int, digest: str) -> Start:
+    """A canary that a guard sends back by itself."""
+    return f"fairlead.adapters.rollback {name}", {
+        LORA_NAME: name,
+        LORA_VERSION: str(version),
+        LORA_DIGEST: digest,
+    }

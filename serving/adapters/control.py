@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ from fairlead.serving.adapters.registry import Registry, open_registry
 from fairlead.serving.adapters.shares import Selector, Shares
 from fairlead.serving.adapters.watch import Watch
 from fairlead.settings import Settings
+from fairlead.tracing import Tracing
 
 _TIDYING: Final = 3600.0
 """Seconds between two deletions of what is kept too long."""
@@ -30,12 +32,17 @@ class Control:
 
 @asynccontextmanager
 async def controlled(
-    settings: Settings, replicas: Sequence[Replica], *, routes: Collection[Selector] = ()
+    settings: Settings,
+    replicas: Sequence[Replica],
+    *,
+    routes: Collection[Selector] = (),
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Control]:
     """Keeps `replicas` as the registry says and canaries under watch, as long as the block runs.
 
     The first round has been made when the block begins; a server that is away then, or comes back
-    without its adapters, is mended by a later one. `routes` are the selectors that routes name.
+    without its adapters, is mended by a later one. `routes` are the selectors that routes name;
+    `tracing` gets spans of what is changed on servers and of canaries that are sent back.
     Raises `Unavailable` where the registry cannot be read at the start.
     """
     registry = open_registry(settings)
@@ -48,14 +55,21 @@ async def controlled(
         ready=lambda name: reconciler is not None and reconciler.ready(name),
     )
     reconciler = Reconciler(
-        registry, replicas, shares.pins, wanted=routes, seconds=rollout.reconcile_seconds
+        registry,
+        replicas,
+        shares.pins,
+        wanted=routes,
+        seconds=rollout.reconcile_seconds,
+        tracing=tracing,
     )
-    upkeep = _Upkeep(Watch(registry, rollout), outcomes, shares, reconciler)
+    watch = Watch(registry, rollout, tracing=tracing)
+    upkeep = _Upkeep(watch, outcomes, shares, reconciler)
     task = None
     try:
         await reconciler.round()
         await asyncio.to_thread(shares.refresh)
-        task = asyncio.create_task(reconciler.run(upkeep.tend))
+        # In a context of its own: its spans must not hang below whatever span was current here.
+        task = asyncio.create_task(reconciler.run(upkeep.tend), context=Context())
         yield Control(registry=registry, shares=shares, outcomes=outcomes, reconciler=reconciler)
     finally:
         if task:

@@ -10,18 +10,20 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
 from fairlead.errors import FairleadError
+from fairlead.serving.adapters.changes import Changes, Key
 from fairlead.serving.adapters.digest import parsed_served_name
 from fairlead.serving.adapters.pins import Pins
 from fairlead.serving.adapters.records import AdapterCard, Standing
 from fairlead.serving.adapters.registry import Registry
 from fairlead.serving.adapters.shares import Selector, serves
+from fairlead.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +89,11 @@ class _Wanted:
     """To be loaded, by served name."""
     kept: dict[str, str] = field(default_factory=dict)
     """Not to be unloaded before another is everywhere: the old served name, and the new one."""
-    ours: Callable[[str], bool] = lambda name: False
+    known: dict[str, AdapterCard] = field(default_factory=dict)
+    """Every version of the registry, removed ones too, by served name."""
+
+    def ours(self, served_name: str) -> bool:
+        return parsed_served_name(served_name) is not None and served_name in self.known
 
 
 class Reconciler:
@@ -106,6 +112,7 @@ class Reconciler:
         wanted: Collection[Selector] = (),
         seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        tracing: Tracing | None = None,
     ) -> None:
         self._registry = registry
         self._replicas = tuple(replicas)
@@ -113,6 +120,8 @@ class Reconciler:
         self._selectors = tuple(wanted)
         self._seconds = seconds
         self._clock = clock
+        self._tracing = tracing or Tracing()
+        self._failed: Set[Key] = frozenset()
         self._unneeded: dict[tuple[str, str], float] = {}
         """Since when an adapter on a server is needed by nobody."""
         self._ready: frozenset[str] = frozenset()
@@ -164,25 +173,35 @@ class Reconciler:
         """Loads what is missing, then unloads what nobody needs. Raises `Unavailable` where the
         registry cannot be read; nothing was changed then."""
         wanted = await asyncio.to_thread(self._wanted)
-        added = await asyncio.gather(*(self._guarded(self._add, r, wanted) for r in self._replicas))
+        changes = Changes(self._tracing, self._failed)
+        try:
+            self.last = found = await self._compared(wanted, changes)
+            changes.end(found.replicas, complete=found.complete)
+        finally:
+            changes.end()  # also of a round that was cancelled
+            self._failed = changes.failed
+        return found
+
+    async def _compared(self, wanted: _Wanted, changes: Changes) -> Round:
+        added = await asyncio.gather(
+            *(self._guarded(self._add, replica, wanted, changes) for replica in self._replicas)
+        )
         everywhere = set.intersection(*(set(state.loaded) for state in added)) if added else set()
         wanted.kept = {old: new for old, new in wanted.kept.items() if new not in everywhere}
         states = await asyncio.gather(
             *(
-                self._guarded(self._drop, replica, wanted, state)
+                self._guarded(self._drop, replica, wanted, changes, state)
                 for replica, state in zip(self._replicas, added, strict=True)
                 if state.answered
             )
         )
         done = {state.name: state for state in (*added, *states)}
-        self.last = self._concluded(tuple(done.values()), wanted)
-        return self.last
+        return self._concluded(tuple(done.values()), wanted)
 
     def _wanted(self) -> _Wanted:
         self._revision = self._registry.revision()  # before the rest: a change after it is news
         wanted, known = _Wanted(), self._registry.versions(removed=True)
-        names = {card.served_name for card in known}
-        wanted.ours = lambda name: parsed_served_name(name) is not None and name in names
+        wanted.known = {card.served_name: card for card in known}
         for standing in self._registry.standings().values():
             for card in (standing.stable, standing.canary):
                 if card:
@@ -218,21 +237,23 @@ class Reconciler:
             said = f"unexpected {type(error).__name__}"
         return ReplicaState(name=replica.name, answered=False, errors=(said,))
 
-    async def _add(self, replica: Replica, wanted: _Wanted) -> ReplicaState:
+    async def _add(self, replica: Replica, wanted: _Wanted, changes: Changes) -> ReplicaState:
         have, added, errors = set(await replica.loaded()), [], []
         strangers = sorted(name for name in have if not wanted.ours(name))
         for name, card in sorted(wanted.cards.items()):
             if name in have:
                 continue
-            try:
-                path = await asyncio.to_thread(self._registry.store.check, card.digest)
-                await replica.load(name, path)
-            except FairleadError as error:
-                if name not in await replica.loaded():  # else another process was faster
-                    errors.append(f"cannot load {name!r}: {error.message}")
-                    continue
-            have.add(name)
-            added.append(name)
+            with changes.change("load", replica.name, card) as change:
+                try:
+                    path = await asyncio.to_thread(self._registry.store.check, card.digest)
+                    await replica.load(name, path)
+                except FairleadError as error:
+                    if name not in await replica.loaded():  # else another process was faster
+                        change.fail(error)
+                        errors.append(f"cannot load {name!r}: {error.message}")
+            if not change.failed:
+                have.add(name)
+                added.append(name)
         return ReplicaState(
             name=replica.name,
             answered=True,
@@ -242,7 +263,9 @@ class Reconciler:
             errors=tuple(errors),
         )
 
-    async def _drop(self, replica: Replica, wanted: _Wanted, state: ReplicaState) -> ReplicaState:
+    async def _drop(
+        self, replica: Replica, wanted: _Wanted, changes: Changes, state: ReplicaState
+    ) -> ReplicaState:
         have, dropped, errors = set(state.loaded), [], list(state.errors)
         for name in sorted(have):
             key = (replica.name, name)
@@ -252,15 +275,17 @@ class Reconciler:
             since = self._unneeded.setdefault(key, self._clock())
             if self._clock() - since < LINGER:
                 continue
-            try:
-                await replica.unload(name)
-            except FairleadError as error:
-                if name in await replica.loaded():  # else another process was faster
-                    errors.append(f"cannot unload {name!r}: {error.message}")
-                    continue
-            del self._unneeded[key]
-            have.discard(name)
-            dropped.append(name)
+            with changes.change("unload", replica.name, wanted.known[name]) as change:
+                try:
+                    await replica.unload(name)
+                except FairleadError as error:
+                    if name in await replica.loaded():  # else another process was faster
+                        change.fail(error)
+                        errors.append(f"cannot unload {name!r}: {error.message}")
+            if not change.failed:
+                del self._unneeded[key]
+                have.discard(name)
+                dropped.append(name)
         return ReplicaState(
             name=state.name,
             answered=True,

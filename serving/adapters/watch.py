@@ -14,6 +14,8 @@ from fairlead.serving.adapters.outcomes import quantile
 from fairlead.serving.adapters.records import AdapterCard
 from fairlead.serving.adapters.registry import Registry
 from fairlead.serving.adapters.trial import LEARNING, Alarm, Before, Metric, Seen, Trial
+from fairlead.tracing import Tracing, names
+from fairlead.tracing.names import AttributeValue
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +44,12 @@ class RolledBack:
 class Watch:
     """The trials of the canaries of `registry`. `check` blocks; call it in a thread, from one."""
 
-    def __init__(self, registry: Registry, rollout: Rollout) -> None:
+    def __init__(
+        self, registry: Registry, rollout: Rollout, *, tracing: Tracing | None = None
+    ) -> None:
         self._registry = registry
         self._rollout = rollout
+        self._tracing = tracing or Tracing()
         self._trials: dict[int, _Trial] = {}
 
     def check(self) -> list[RolledBack]:
@@ -71,7 +76,12 @@ class Watch:
             if now is None or now.trial != card.trial:
                 return None  # somebody was faster
             detail = asdict(alarm) | {"automatic": True}
-            bad, _ = self._registry.roll_back(card.name, by=ACTOR, why=str(alarm), detail=detail)
+            start = names.rollback(name=card.name, version=card.version, digest=card.digest)
+            with self._tracing.span(*start) as span:
+                span.set(_told(alarm))
+                bad, _ = self._registry.roll_back(
+                    card.name, by=ACTOR, why=str(alarm), detail=detail
+                )
         log.warning("adapter %s was rolled back: %s", bad.label, alarm)
         return RolledBack(card=bad, alarm=alarm)
 
@@ -143,3 +153,18 @@ class Watch:
 
 def _truth(value: int | None) -> bool | None:
     return None if value is None else bool(value)
+
+
+def _told(alarm: Alarm) -> dict[str, AttributeValue]:
+    """What the span of a rollback says of its guard."""
+    return {
+        names.GUARD_REASON: str(alarm),
+        names.ROLLOUT_GUARD: alarm.metric,
+        names.ROLLOUT_TEST: alarm.test,
+        names.ROLLOUT_E_VALUE: alarm.e_value,
+        names.ROLLOUT_THRESHOLD: alarm.threshold,
+        names.ROLLOUT_CANARY_BAD: alarm.canary.bad,
+        names.ROLLOUT_CANARY_SEEN: alarm.canary.seen,
+        names.ROLLOUT_STABLE_BAD: alarm.stable.bad,
+        names.ROLLOUT_STABLE_SEEN: alarm.stable.seen,
+    }
