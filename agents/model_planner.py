@@ -122,9 +122,7 @@ class ModelPlanner:
             **about,
         )
 
-    def read(
-        self, completion: Completion, view: View, took: Planning | None = None
-    ) -> AnyDecision:
+    def read(self, completion: Completion, view: View, took: Planning | None = None) -> AnyDecision:
         """The decision that a completion holds, with what it took.
 
         Raises `Unusable`, with words for the model.
