@@ -45,7 +45,7 @@ qa: $(READY) ## Score answers on a folder with documents/ and questions.jsonl: m
 
 bench: $(READY) ## Measure start-up and overhead
 	@$(BIN)/python benchmarks/startup.py
-	@$(BIN)/python benchmarks/overhead.py
+	@$(BIN)/python benchmarks/overhead_graph.py
 
 build: $(READY) ## Build sdist and wheel into dist/
 	@rm -rf dist

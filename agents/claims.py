@@ -7,6 +7,7 @@ markup there: what a model wrote is checked wherever it stands.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fairlead.agents.blocks import DIVIDER, HEADING, ITEM, Span, quote_marker
@@ -28,6 +29,7 @@ class Claim:
     """Whether it only introduces what follows: a heading, a table's head, a line with a colon."""
 
 
+@lru_cache(maxsize=64)  # an answer's are looked at by its writer and by its verifier
 def claims(text: str) -> tuple[Claim, ...]:
     """The claims of a text in order; together they hold every word but list and heading marks."""
     return tuple(_Lines(text).read())

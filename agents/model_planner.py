@@ -34,6 +34,7 @@ _KEPT: Final = 2000
 class ModelPlanner:
     """Plans by a chat model; `fallback` plans where the model cannot be reached or understood.
 
+    Without one (None) `plan` raises `Unavailable` then.
     `mode`: `structured` asks for JSON by a schema, `tools` for function calls. `prompt`: a text, or
     the path of a file, instead of the one that comes along. `fields`: by collection, what a search
     may be filtered on. An unusable reply is sent back once, with what is wrong with it; usage,
@@ -45,7 +46,7 @@ class ModelPlanner:
         self,
         model: Model,
         *,
-        fallback: Planner,
+        fallback: Planner | None,
         mode: Literal["structured", "tools"] = "structured",
         prompt: str | Path | None = None,
         fields: Fields | None = None,
@@ -101,7 +102,7 @@ class ModelPlanner:
         about: dict[str, Any] = {
             "max_tokens": self._max_tokens,
             "temperature": 0.0,
-            "deadline": view.budget.seconds * SHARE or None,
+            "deadline": view.budget.seconds * (SHARE if self._fallback else 1.0) or None,
             "tenant": view.tenant,
             "thread": view.thread,
             "subject": view.subject,
@@ -122,9 +123,7 @@ class ModelPlanner:
             **about,
         )
 
-    def read(
-        self, completion: Completion, view: View, took: Planning | None = None
-    ) -> AnyDecision:
+    def read(self, completion: Completion, view: View, took: Planning | None = None) -> AnyDecision:
         """The decision that a completion holds, with what it took.
 
         Raises `Unusable`, with words for the model.
@@ -151,6 +150,11 @@ class ModelPlanner:
         return found[1]
 
     async def _fallen_back(self, view: View, wrong: str, took: Planning) -> AnyDecision:
+        if self._fallback is None:
+            raise Unavailable(
+                f"nothing was decided: {wrong}",
+                hint="Ask again, or add `embedded` to the fallback of routes.planner.",
+            )
         decision = Decision.parse(await self._fallback.plan(view))
         other = decision.planning or Planning()
         said = f"{' '.join(clean(wrong).text.split())}; the embedded default planned instead"

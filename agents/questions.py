@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from fairlead.agents.words import STOP_WORDS, content, fold, words
@@ -207,6 +208,7 @@ def topic(question: str) -> str:
     ).strip()
 
 
+@lru_cache(maxsize=256)
 def proper_names(question: str) -> frozenset[str]:
     """Folded words that are written like names: capitals inside a sentence, digits, mixed case."""
     found = set()

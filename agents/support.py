@@ -16,7 +16,7 @@ from typing import Final
 from fairlead.agents.figures import Figure, figures, holds
 from fairlead.agents.questions import proper_names
 from fairlead.agents.stretches import surroundings
-from fairlead.agents.words import STOP_WORDS, stem, stems, word_set, words
+from fairlead.agents.words import STOP_WORDS, fold, stem, stems, word_set, words
 from fairlead.schema import Passage, ToolResult
 
 SHARED: Final = 0.4
@@ -124,13 +124,28 @@ def unknown_names(claim: str, backing: Backing) -> list[str]:
     the words of `European Union` stand, and the other way round; `Norwegian` where `Norway` does.
     """
     names = proper_names(claim) | (proper_names(backing.question) & set(words(claim)[:1]))
-    held = frozenset[str]().union(*map(word_set, backing.parts)) if names else frozenset[str]()
-    if names <= held or _writes_nouns_with_capitals(known := backing.whole):
+    folded = [fold(part) for part in backing.parts] if names else []
+    if all(any(stands(name, text) for text in folded) for name in names):
         return []
+    known = backing.whole
+    if _writes_nouns_with_capitals(known):
+        return []
+    held = word_set(known)
     roots = {stem(word) for word in held}
     left = names - held - _initials(known) - _spelt_out(claim, known)
     missing = {name for name in left if stem(name) not in roots and not _akin(name, held)}
     return [word for word in re.findall(r"[^\W_]+", claim) if missing & set(words(word))]
+
+
+def stands(name: str, folded: str) -> bool:
+    """Whether a folded word is one of a folded text's, without cutting that into words."""
+    at = folded.find(name)
+    while at >= 0:
+        end = at + len(name)
+        if not (at and folded[at - 1].isalnum()) and not folded[end : end + 1].isalnum():
+            return True
+        at = folded.find(name, at + 1)
+    return False
 
 
 def _writes_nouns_with_capitals(text: str) -> bool:

@@ -97,15 +97,16 @@ def _warm(embedder: Embedder | None) -> None:
 
 
 def _planner(settings: Settings, models: Models, embedder: Embedder | None) -> Planner:
-    """The models of the planner's route, with the embedded planner behind them; else that alone."""
+    """The models of the planner's route, and the embedded planner where they cannot."""
     embedded = EmbeddedPlanner(embedder)
     model = models.route("planner")
     if model is None:
         return embedded
     route = settings.routes["planner"]
     fields = {name: given.fields for name, given in settings.collections.items()}
+    fallback = embedded if models.embedded_stands_in("planner") else None
     return ModelPlanner(
-        model, fallback=embedded, mode=route.mode, prompt=route.prompt, fields=fields
+        model, fallback=fallback, mode=route.mode, prompt=route.prompt, fields=fields
     )
 
 

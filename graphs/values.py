@@ -5,7 +5,7 @@ one call for a whole tree, and only types listed here are ever read back. Everyt
 LangGraph way, msgpack in strict mode with our types allowed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -41,9 +41,10 @@ class Values(JsonPlusSerializer):
         super().__init__(allowed_msgpack_modules=_allowed())
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        tag = f"{_PREFIX}{type(obj).__name__}"
-        if own_types().get(tag) is type(obj):
-            return tag, _adapter(tag).dump_json(obj)
+        own = _writers().get(type(obj))
+        if own is not None:
+            tag, write = own
+            return tag, write(obj)
         return super().dumps_typed(obj)
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
@@ -56,3 +57,8 @@ class Values(JsonPlusSerializer):
 @cache
 def _adapter(tag: str) -> TypeAdapter[Any]:
     return TypeAdapter(own_types()[tag])
+
+
+@cache
+def _writers() -> dict[type[Any], tuple[str, Callable[[Any], bytes]]]:
+    return {kind: (tag, _adapter(tag).dump_json) for tag, kind in own_types().items()}

@@ -195,7 +195,7 @@ class Tracing:
         return _Attached(span)
 
     def flush(self, *, ended: bool = False) -> None:
-        """Returns when every span is committed to the local store; `ended`: every one that ended."""
+        """Returns when every span is committed to the local store, or with `ended`, what ended."""
         if self._store:
             self._store.flush(ended=ended)
 

@@ -136,7 +136,7 @@ class SpanStore:
             self._waiting.set()
 
     def flush(self, *, ended: bool = False) -> None:
-        """Returns when every record handed over is committed; with `ended`, those that are complete.
+        """Returns when every record handed over is committed; with `ended`, every complete one.
 
         An open span that is left to the writer is often complete by then, and written once.
         Where the file cannot be written it returns too: after one try, at most `PATIENCE_MS` later.
@@ -168,17 +168,7 @@ class SpanStore:
 
     def _commit(self, *, ended: bool = False) -> None:
         """Writes the queue in one transaction. The caller holds the lock."""
-        batch: dict[SpanRecord, None] = {}
-        later: list[SpanRecord] = []
-        while self._queue:
-            record = self._queue.popleft()
-            if ended and record.end_ns is None:
-                later.append(record)
-            else:
-                batch[record] = None
-        if later:
-            self._queue.extendleft(reversed(later))
-            self._waiting.set()
+        batch = self._taken(ended=ended)
         if not batch:
             return
         if self._closed.is_set() or os.getpid() != self._pid:
@@ -199,6 +189,21 @@ class SpanStore:
             self._retry(list(batch), str(error))
         except Exception as error:  # telemetry never breaks a run
             self._lost(list(batch), str(error))
+
+    def _taken(self, *, ended: bool) -> dict[SpanRecord, None]:
+        """What waits, each record once; with `ended`, open ones stay where they are."""
+        batch: dict[SpanRecord, None] = {}
+        later: list[SpanRecord] = []
+        while self._queue:
+            record = self._queue.popleft()
+            if ended and record.end_ns is None:
+                later.append(record)
+            else:
+                batch[record] = None
+        if later:
+            self._queue.extendleft(reversed(later))
+            self._waiting.set()
+        return batch
 
     def _rows(self, batch: Iterable[SpanRecord]) -> list[tuple[SpanRecord, int]]:
         """Inserts and updates the records; returns the place of each that is new."""

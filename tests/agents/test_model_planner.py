@@ -99,6 +99,19 @@ async def test_while_the_model_is_away_the_fallback_plans(view: Make) -> None:
     )
 
 
+async def test_without_a_fallback_nothing_is_decided(view: Make) -> None:
+    def away(request: Request) -> Completion:
+        assert request.deadline == view("x").budget.seconds  # nobody else needs a share of it
+        raise Unavailable("model 'big' is down")
+
+    alone = ModelPlanner(ScriptedModel(away), fallback=None)
+    with pytest.raises(Unavailable, match="nothing was decided: model 'big' is down"):
+        await alone.plan(view("How long?"))
+    babble = ModelPlanner(ScriptedModel([said(""), said("")], name="big"), fallback=None)
+    with pytest.raises(Unavailable, match="made no usable decision"):
+        await babble.plan(view("How long?"))
+
+
 async def test_a_mistake_of_the_host_is_not_covered_up(view: Make) -> None:
     plans, _ = planner()
     with pytest.raises(InputError, match="run out"):

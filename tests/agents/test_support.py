@@ -2,8 +2,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fairlead.agents.support import Backing, complaint, quoted_best
+from fairlead.agents.support import Backing, complaint, quoted_best, stands
+from fairlead.agents.words import fold, words
 from fairlead.schema import ToolResult
 
 Make = Callable[..., Any]
@@ -118,3 +121,13 @@ def test_further_stretches_are_quoted_for_figures_that_the_best_one_lacks() -> N
     assert [text[a:b] for a, b in quoted_best("Fees of 7 EUR are low.", text, spans, 3)] == [
         "Fees are low."
     ]
+
+
+_NEAR = st.text(alphabet="abN’'s._- \n1éß²", max_size=30)
+
+
+@given(_NEAR, _NEAR)
+def test_a_word_stands_in_a_text_where_it_is_one_of_its_words(claim: str, text: str) -> None:
+    held = set(words(text))
+    for word in {*words(claim), *held} - {"s"}:  # the ending of a possessive counts as none
+        assert stands(word, fold(text)) == (word in held)

@@ -332,6 +332,22 @@ async def test_the_embedded_answerer_stands_in_unless_told_otherwise(
             await assistant.ask(QUESTION, tenant="acme")
 
 
+async def test_the_embedded_planner_stands_in_unless_told_otherwise(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    server.always = reply(503, {})
+    routes: dict[str, Any] = {"planner": {}, "answer": {}}
+    async with Assistant.open(settings(tmp_path, server.url, routes=routes)) as assistant:
+        await assistant.ingest([TEA], tenant="acme")
+        answer = await assistant.ask(QUESTION, tenant="acme")
+    assert answer.status == "answered"
+    assert any("embedded default planned" in warning for warning in answer.warnings)
+    alone = {**routes, "planner": {"fallback": []}}
+    async with Assistant.open(settings(tmp_path, server.url, routes=alone)) as assistant:
+        with pytest.raises(Unavailable, match=r"nothing was decided.*503"):
+            await assistant.ask(QUESTION, tenant="acme")
+
+
 async def test_a_server_that_hangs_does_not_take_the_whole_run(
     server: ChatServer, tmp_path: Path
 ) -> None:

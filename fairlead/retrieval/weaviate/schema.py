@@ -7,7 +7,8 @@ description: classes of another number are refused, as nothing older was ever re
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 
@@ -89,21 +90,14 @@ class Schema:
     def collections(self) -> Iterator[tuple[str, list[str]]]:
         """Every collection and its tenants."""
         for name, collection in self._records_classes():
-            yield (
-                collection,
-                self._connection.call(
-                    lambda client, name=name: sorted(client.collections.use(name).tenants.get())
-                ),
-            )
+            yield collection, sorted(self._connection.call(partial(_tenants, name)))
 
     def collections_of(self, tenant: str) -> list[str]:
         """The collections of one tenant, sorted; however many others there are."""
         return [
             collection
             for name, collection in self._records_classes()
-            if self._connection.call(
-                lambda client, name=name: client.collections.use(name).tenants.exists(tenant)
-            )
+            if self._connection.call(partial(_holds, name, tenant))
         ]
 
     def _records_classes(self) -> list[tuple[str, str]]:
@@ -196,6 +190,15 @@ class Schema:
                 raise
 
         self._connection.call(update)
+
+
+def _tenants(name: str, client: Any) -> Iterable[str]:
+    held: Iterable[str] = client.collections.use(name).tenants.get()
+    return held
+
+
+def _holds(name: str, tenant: str, client: Any) -> bool:
+    return bool(client.collections.use(name).tenants.exists(tenant))
 
 
 def _number(description: str | None) -> int:
