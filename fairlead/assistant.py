@@ -235,15 +235,17 @@ class Assistant:
         return await self._run({"question": question}, config)
 
     async def _run(self, given: Any, config: Any) -> Answer:
+        answers = self._machine.astream(
+            given, config, stream_mode="values", output_keys="answer", durability="sync"
+        )
         try:
-            result = await self._machine.ainvoke(given, config, durability="sync")
+            last: Answer = [answer async for answer in answers][-1]
         except BaseException:
             self._leave(config)
             raise
         finally:
             self.parts.tracing.flush(ended=True)
-        answer: Answer = result["answer"]
-        return answer
+        return last
 
     def _leave(self, config: Any) -> None:
         """Ends what an earlier go at the thread's run left open: its spans, clock and listener."""

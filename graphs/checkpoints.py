@@ -7,7 +7,7 @@ without a principal is refused.
 
 A hop is durable once its guard has run. What comes before that (the input, what a guard is about
 to look at, the writes of a single finished task) is held back for `GRACE_SECONDS` and goes into the
-transaction of the checkpoint that nearly always follows at once; interrupts and errors are written
+transaction of the checkpoint that often follows at once; interrupts and errors are written
 immediately.
 """
 
@@ -37,8 +37,9 @@ from fairlead.storage import open_database, plainly
 
 GRACE_SECONDS = 0.02
 THREADS_REMEMBERED = 1000
-BEFORE_GUARD = "branch:to:guard"
-"""The channel that LangGraph writes when the node `guard` comes next."""
+_HELD = frozenset({"branch:to:admit", "branch:to:guard"})
+"""Channels with a value where these nodes come next: nothing was decided yet, or what was found is
+yet to be looked at."""
 _TOGETHER = 8
 """Rows of one statement, which is a transaction of its own and lets go of the interpreter once."""
 _INSERT_PENDING = "INSERT OR REPLACE INTO pending VALUES(?,?,?,?,?,?,?,?,?,?)"
@@ -181,7 +182,9 @@ class Checkpoints(BaseCheckpointSaver[str]):
         key, parent = self._key(config), config["configurable"].get("checkpoint_id")
         bare = dict(checkpoint)
         values = cast(dict[str, Any], bare.pop("channel_values"))
-        changed = {n: self.serde.dumps_typed(values[n]) for n in new_versions if n in values}
+        changed = {  # lists: for a tuple the serialiser calls back into Python
+            n: [*self.serde.dumps_typed(values[n])] for n in new_versions if n in values
+        }
         with self._lock:
             homes = {n: h for n, h in self._homes(key, parent).items() if n not in new_versions}
             body = {
@@ -194,7 +197,7 @@ class Checkpoints(BaseCheckpointSaver[str]):
             self._rows.append((*key, at, parent, self.serde.dumps_typed(body)[1]))
             self._held.pop((key, parent or ""), None)  # this checkpoint says all they said
             self._remember(key, at, {**homes, **dict.fromkeys(changed, at)})
-            if metadata.get("source") != "input" and BEFORE_GUARD not in new_versions:
+            if metadata.get("source") != "input" and _HELD.isdisjoint(values):
                 self._flush()
         return self._at(config, key, at)
 

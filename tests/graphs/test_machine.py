@@ -12,6 +12,7 @@ from fairlead import Assistant, Principal, tool
 from fairlead.agents import ScriptedPlanner
 from fairlead.decisions import AnswerNow, AnyDecision, Ask, Call, Retrieve, Stop, View
 from fairlead.errors import InputError, Refused, ThreadBusy
+from fairlead.graphs import Checkpoints
 from fairlead.schema import Document, ToolCall
 from fairlead.serving import ScriptedModel
 from fairlead.tracing import TraceReader
@@ -84,6 +85,29 @@ async def test_a_turn_from_tool_to_cited_answer(tmp_path: Path) -> None:
         assert name in spans
     assert any(name.startswith("apply_guardrail") for name in spans)
     assert {hop.span_id for hop in answer.hops} <= {span.span_id for span in trace.spans}
+
+
+async def test_a_decision_is_durable_before_its_calls_are_made(tmp_path: Path) -> None:
+    durable: list[tuple[int, int]] = []
+
+    @tool(effect="read")
+    async def peek(number: int) -> str:
+        """Looks at what another process would find now."""
+        saver = Checkpoints(tmp_path / "runs.db", principal=Principal(tenant="acme"))
+        held = saver.get_tuple({"configurable": {"thread_id": "t"}})
+        saver.close()
+        assert held is not None
+        values = held.checkpoint["channel_values"]
+        (decided,) = values["decision"].calls
+        durable.append((decided.arguments["number"], len(values["progress"].hops)))
+        return f"seen {number}"
+
+    script = [call("peek", number=1), call("peek", number=2), AnswerNow(reason="seen")]
+    values = {"storage": {"path": str(tmp_path)}, "retrieval": {"embedder": "none"}}
+    planner = ScriptedPlanner(script)
+    async with Assistant.open(values, tools=[peek], planner=planner) as assistant:
+        await assistant.ask("What is there?", tenant="acme", thread="t")
+    assert durable == [(1, 0), (2, 1)]
 
 
 async def test_document_quotes_are_read_again_from_the_store(tmp_path: Path) -> None:
