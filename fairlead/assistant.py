@@ -235,17 +235,18 @@ class Assistant:
         return await self._run({"question": question}, config)
 
     async def _run(self, given: Any, config: Any) -> Answer:
-        answers = self._machine.astream(
+        steps = self._machine.astream(
             given, config, stream_mode="values", output_keys="answer", durability="sync"
         )
         try:
-            last: Answer = [answer async for answer in answers][-1]
+            said: list[Any] = [value async for value in steps]
         except BaseException:
             self._leave(config)
             raise
         finally:
             self.parts.tracing.flush(ended=True)
-        return last
+        answer: Answer = said[-1]
+        return answer
 
     def _leave(self, config: Any) -> None:
         """Ends what an earlier go at the thread's run left open: its spans, clock and listener."""
