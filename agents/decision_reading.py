@@ -26,6 +26,7 @@ _LINK: Final = re.compile(r"\b(?:https?|ftp|file|data|javascript):\S+|\bwww\.\S+
 _LONGEST: Final = 300
 """Characters of what is wrong."""
 _CALL: Final = closed({"tool": {"type": "string"}, "arguments": {"type": "object"}})
+_CALLS: Final = branch("call", calls=several(_CALL, CALLS))
 TRIES: Final = 2
 """How often the same call may be made where it failed."""
 
@@ -75,7 +76,7 @@ def read_decision(
     if not branches:
         raise Unusable(f"kind is {kind!r}, but must be one of {', '.join(kinds_of(schema))}")
     if kind == "call":  # its tools and their arguments are looked at one by one
-        branches = [branch("call", calls=several(_CALL, CALLS))]
+        branches = [_CALLS]
     value = _tidied(value)
     branches.sort(key=lambda b: -len(b["properties"].keys() & value.keys()))
     complaints = [complaint(value, each) for each in branches]

@@ -115,12 +115,10 @@ def call_node(parts: Parts) -> Node:
         decision = state["decision"]
         assert isinstance(decision, Call)
         specs = {spec.name: spec for spec in parts.tools.specs()}
-        outputs = await asyncio.gather(
-            *(
-                _called(parts, journey, principal, one, specs.get(one.tool))
-                for one in decision.calls
-            )
-        )
+        calls = [
+            _called(parts, journey, principal, one, specs.get(one.tool)) for one in decision.calls
+        ]
+        outputs = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
         made = sum(not output.refused for output in outputs)
         detail = "; ".join(call_detail(output) for output in outputs)
         return {"found": Found(outputs=tuple(outputs), detail=detail, calls=made)}

@@ -147,9 +147,7 @@ class Tracing:
         """A span that is not current; without `parent` it hangs below the current one."""
         if self._unheard():
             return self._bare(parent)
-        context = otel_context.get_current()
-        above = self._above(context) if parent is None else parent
-        around = otel.get_current_span(context) if parent is None else parent._otel
+        above, around = (parent, parent._otel) if parent else self._around()
         outer = around.get_span_context()
         kept = self._kept(attributes)
         began = above._began if above else (time.time_ns(), time.perf_counter_ns())
@@ -238,6 +236,11 @@ class Tracing:
             attributes={},
         )
         return Span(self, span, record, (0, 0))
+
+    def _around(self) -> tuple[Span | None, otel.Span]:
+        """What is current: our span, and OpenTelemetry's."""
+        context = otel_context.get_current()
+        return self._above(context), otel.get_current_span(context)
 
     def _above(self, context: Context) -> Span | None:
         """Our current span, unless the host began another trace below it."""

@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -175,15 +175,7 @@ class SpanStore:
             self._lost(list(batch), "the store was closed, or opened before a fork")
             return
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                places = self._rows(batch)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-            for record, place in places:
+            for record, place in self._stored(batch):
                 record.row = place
         except sqlite3.OperationalError as error:
             self._retry(list(batch), str(error))
@@ -205,26 +197,53 @@ class SpanStore:
             self._waiting.set()
         return batch
 
-    def _rows(self, batch: Iterable[SpanRecord]) -> list[tuple[SpanRecord, int]]:
+    def _stored(self, batch: Iterable[SpanRecord]) -> list[tuple[SpanRecord, int]]:
         """Inserts and updates the records; returns the place of each that is new."""
-        new: list[tuple[object, ...]] = []
-        changed: list[tuple[object, ...]] = []
-        places: list[tuple[SpanRecord, int]] = []
-        (last,) = self._connection.execute("SELECT ifnull(max(id), 0) FROM span").fetchone()
+        whole: list[SpanRecord] = []
+        begun: list[SpanRecord] = []
+        changed: list[SpanRecord] = []
         for record in batch:
-            if record.row == COMPLETE:
-                continue
-            if record.row is not None:
-                changed.append((*_outcome(record), _json(record.attributes), record.row))
-                continue
-            place = last + len(new) + 1
-            places.append((record, place if record.end_ns is None else COMPLETE))
-            new.append((place, *(record.cells or _row(record, self._writer))))
-        for rows in _together(new):
-            self._connection.execute(_insert(len(rows)), [cell for row in rows for cell in row])
-        if changed:
-            self._connection.executemany(_UPDATE, changed)
-        return places
+            if record.row is None:
+                (begun if record.end_ns is None else whole).append(record)
+            elif record.row != COMPLETE:
+                changed.append(record)
+        if begun or changed or len(whole) > _TOGETHER:
+            return self._in_one_transaction(begun, whole, changed)
+        self._insert(whole)  # a statement is a transaction of its own
+        return [(record, COMPLETE) for record in whole]
+
+    def _in_one_transaction(
+        self,
+        begun: Sequence[SpanRecord],
+        whole: Sequence[SpanRecord],
+        changed: Sequence[SpanRecord],
+    ) -> list[tuple[SpanRecord, int]]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            (last,) = connection.execute("SELECT ifnull(max(id), 0) FROM span").fetchone()
+            self._insert(begun, first=last + 1)
+            self._insert(whole)
+            if changed:
+                updates = [(*_outcome(r), _json(r.attributes), r.row) for r in changed]
+                connection.executemany(_UPDATE, updates)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        places = [(record, place) for place, record in enumerate(begun, start=last + 1)]
+        return [*places, *((record, COMPLETE) for record in whole)]
+
+    def _insert(self, records: Sequence[SpanRecord], *, first: int | None = None) -> None:
+        """Inserts rows, from place `first` on, or where SQLite likes."""
+        for at in range(0, len(records), _TOGETHER):
+            some = records[at : at + _TOGETHER]
+            cells: list[object] = []
+            for number, record in enumerate(some, start=at):
+                cells.append(None if first is None else first + number)
+                cells += record.cells or _row(record, self._writer)
+            self._connection.execute(_insertion(len(some)), cells)
 
     def _retry(self, batch: Sequence[SpanRecord], why: str) -> None:
         """Queues the batch again while another process holds the file, else drops it."""
@@ -243,15 +262,9 @@ class SpanStore:
 
 
 @cache
-def _insert(rows: int) -> str:
+def _insertion(rows: int) -> str:
     row = f"({', '.join('?' * 17)})"
     return f"INSERT INTO span({_COLUMNS}) VALUES {', '.join([row] * rows)}"
-
-
-def _together(rows: Sequence[tuple[object, ...]]) -> Iterator[Sequence[tuple[object, ...]]]:
-    """The rows in as few groups as `_TOGETHER` allows."""
-    for at in range(0, len(rows), _TOGETHER):
-        yield rows[at : at + _TOGETHER]
 
 
 def _outcome(record: SpanRecord) -> tuple[object, ...]:
