@@ -223,7 +223,7 @@ class Assistant:
             )
 
     async def _turn(self, question: str, config: Any) -> Answer:
-        if config["configurable"]["fairlead_new"]:
+        if config["configurable"].get("fairlead_new"):
             return await self._run({"question": question}, config)
         state = await self._machine.aget_state(config)
         if state.next:
@@ -271,15 +271,17 @@ class Assistant:
         seconds = deadline.total_seconds() if isinstance(deadline, timedelta) else deadline
         if seconds is not None and not seconds > 0:
             raise InputError(f"deadline {seconds!r} has passed", hint="Give seconds above 0.")
-        return {
-            "configurable": {
-                "thread_id": thread or uuid.uuid4().hex,
-                "fairlead_new": thread is None,
-                "fairlead_principal": self._principal(tenant, principal),
-                "fairlead_deadline": seconds,
-                "fairlead_filters": dict(filters) if filters else None,
-            }
+        place: dict[str, Any] = {
+            "thread_id": thread or uuid.uuid4().hex,
+            "fairlead_principal": self._principal(tenant, principal),
         }
+        if thread is None:  # what is not there need not be copied at each step
+            place["fairlead_new"] = True
+        if seconds is not None:
+            place["fairlead_deadline"] = seconds
+        if filters:
+            place["fairlead_filters"] = dict(filters)
+        return {"configurable": place}
 
     def _principal(self, tenant: str | None, principal: Principal | None) -> Principal:
         if principal is not None:
