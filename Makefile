@@ -5,10 +5,11 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TRAINER ?=
 DIR ?= examples/support_desk
 SERVED := fairlead/retrieval/weaviate/*
 
-.PHONY: demo test check servers test-real qa bench build lock clean help
+.PHONY: demo test check servers test-real tiny-model qa bench build lock clean help
 .DEFAULT_GOAL := help
 
 help: ## Show these lines
@@ -39,6 +40,9 @@ test-real: $(READY) ## Run the tests that need a real server: make servers first
 	@$(BIN)/coverage run $(BIN)/pytest -q -m "weaviate or vllm or postgres" --require-servers
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include='$(SERVED)' --fail-under=90
+
+tiny-model: $(READY) ## Train the tests' tiny model anew: 20 minutes
+	@nice $(BIN)/python -m scripts.tiny_model --python "$(TRAINER)"
 
 qa: $(READY) ## Score answers on a folder with documents/ and questions.jsonl: make qa DIR=…
 	@$(BIN)/python benchmarks/qa.py $(DIR)

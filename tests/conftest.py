@@ -11,7 +11,9 @@ from hypothesis import settings
 from fairlead.errors import SettingsError
 from fairlead.serving.training.interpreter import find_interpreter
 from scripts.servers import weaviate_server
+from scripts.tiny_world import FOLDERS
 from tests.servers.cluster import WeaviateCluster
+from tests.servers.collector import Collector
 from tests.servers.postgres import Postgres, programs
 from tests.servers.random_model import write_adapter, write_model
 from tests.servers.vllm import Vllm, vllm_python
@@ -98,6 +100,34 @@ def vllm(
     first = sorted((vllm_model / "adapters").iterdir())[0]
     with Vllm(tmp_path_factory.mktemp("vllm"), vllm_model, adapters={first.name: first}) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    """Where the model server's own spans go."""
+    with Collector() as taking:
+        yield taking
+
+
+@pytest.fixture(scope="module")
+def tiny(
+    vllm_installed: None, collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Vllm]:
+    """A server of the tiny model and its two adapters, which sends its spans to `collector`."""
+    base, formal, note = FOLDERS
+    structured = '{"backend": "xgrammar"}'  # JSON with spaces, as the model was taught
+    engine = ("--dtype", "float32", "--structured-outputs-config", structured)
+    options = ("--otlp", collector.traces_url, "--", *engine)
+    folder = tmp_path_factory.mktemp("tiny")
+    with Vllm(folder, base, adapters={"formal": formal, "note": note}, options=options) as server:
+        yield server
+
+
+@pytest.fixture
+def vllm_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets the variables that settings take the server's keys from."""
+    monkeypatch.setenv("DATA_KEY", Vllm.key)
+    monkeypatch.setenv("CONTROL_KEY", Vllm.control_key)
 
 
 @pytest.fixture(scope="session")

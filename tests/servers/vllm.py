@@ -126,6 +126,7 @@ class Vllm:
         document = json.loads(line) if line else {}
         if "model" not in document:
             self._process.wait()
+            self._process.stdout.close()
             raise ServerFailed(f"{self.name!r} did not come up:\n{self.said}")
         self._document = document["model"]
         self._port = int(self._document["url"].rpartition(":")[2].removesuffix("/v1"))

@@ -2,14 +2,12 @@
 
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from fairlead.tracing import Tracing
 from fairlead.tracing.exporter import exporting_provider
+from tests.servers.collector import Collector
 
 HTTP = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
@@ -57,44 +55,21 @@ def test_a_missing_exporter_is_one_clear_warning(
     assert len(caplog.records) == 1 and said in caplog.text
 
 
-@pytest.fixture
-def sink() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
-    """A server that takes what is posted to it: its URL, and (path, body) of each request."""
-    got: list[tuple[str, bytes]] = []
-
-    class Sink(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Sink)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", got
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_spans_arrive_by_close(
-    monkeypatch: pytest.MonkeyPatch, sink: tuple[str, list[tuple[str, bytes]]]
-) -> None:
+def test_spans_arrive_by_close(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(HTTP, reason="the otlp extra is not installed")
-    url, got = sink
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
-    tracing = Tracing()
-    with tracing.span("plan fairlead", {}) as span:
-        pass
-    tracing.close()
-    (path, body), *_ = got
+    with Collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+        tracing = Tracing()
+        with tracing.span("plan fairlead", {}) as span:
+            pass
+        tracing.close()
+    (path, _), *_ = collector.requests
     assert path == "/v1/traces"
-    assert b"plan fairlead" in body and bytes.fromhex(span.trace_id) in body
-    assert b"service.name" in body and b"unknown_service" not in body
+    (arrived,) = collector.spans()
+    assert (arrived.name, arrived.parent_id) == ("plan fairlead", "")
+    assert (arrived.trace_id, arrived.span_id) == (span.trace_id, span.span_id)
+    assert arrived.service not in ("", "unknown_service")
 
 
 def test_tracing_without_export_does_not_load_the_sdk() -> None:
