@@ -34,12 +34,11 @@ class Judged:
         """The progress with what judging took, and what it lacked."""
         if self == UNASKED:
             return progress
-        prompts = {**progress.prompts, "judge": self.prompt} if self.prompt else progress.prompts
+        progress = progress.counted(
+            "judge", usage=self.usage, warnings=self.warnings, prompt=self.prompt
+        )
         return replace(
             progress,
-            usage=progress.usage + self.usage,
-            warnings=tuple(dict.fromkeys((*progress.warnings, *self.warnings))),
-            prompts=prompts,
             limit=progress.limit or self.limit,
             away=progress.away or self.away,
         )

@@ -156,7 +156,10 @@ def plan_node(parts: Parts) -> Node:
                 except TimeoutError:
                     limit = f"{journey.run.seconds:g} seconds"
         if decision is not None:
-            progress = _counted(progress, decision)
+            if took := decision.planning:
+                progress = progress.counted(
+                    "planner", usage=took.usage, warnings=took.warnings, prompt=took.prompt
+                )
             decision, limit = _within(parts, decision, index, progress)
         if decision is None:
             decision = AnswerNow(reason=f"the budget of {limit} is used up")
@@ -236,20 +239,6 @@ def _planned(decision: AnyDecision) -> dict[str, AttributeValue]:
         found[names.PROMPT_VERSION] = decision.planning.prompt
         found[names.ATTEMPT] = decision.planning.attempts
     return found
-
-
-def _counted(progress: Progress, decision: AnyDecision) -> Progress:
-    """The progress with what the decision took."""
-    took = decision.planning
-    if took is None:
-        return progress
-    prompts = {**progress.prompts, "planner": took.prompt} if took.prompt else progress.prompts
-    return replace(
-        progress,
-        usage=progress.usage + took.usage,
-        warnings=tuple(dict.fromkeys((*progress.warnings, *took.warnings))),
-        prompts=prompts,
-    )
 
 
 def _within(

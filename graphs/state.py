@@ -4,6 +4,7 @@
 turn, and `admit` resets it.
 """
 
+from dataclasses import replace
 from typing import TypedDict
 
 from pydantic import Field
@@ -71,6 +72,17 @@ class Progress:
     """What verification found wrong with the first draft."""
     prompts: dict[str, str] = Field(default_factory=dict)
     """Version of the prompt by role, of the roles that asked a model."""
+
+    def counted(
+        self, role: str, *, usage: Usage, warnings: tuple[str, ...], prompt: str
+    ) -> "Progress":
+        """The same with what a role took; `prompt` is empty where it asked no model."""
+        return replace(
+            self,
+            usage=self.usage + usage,
+            warnings=tuple(dict.fromkeys((*self.warnings, *warnings))),
+            prompts={**self.prompts, role: prompt} if prompt else self.prompts,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

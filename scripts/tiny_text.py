@@ -21,6 +21,7 @@ from fairlead import tool
 from fairlead.agents import EmbeddedPlanner, ModelPlanner, write_prompt
 from fairlead.agents.conversation import fields_of
 from fairlead.agents.decision_schema import as_json
+from fairlead.agents.prompts import NO_ANSWER
 from fairlead.decisions import AnswerNow, AnyDecision, Ask, Call, Retrieve, Step, View
 from fairlead.decisions import Budget as Left
 from fairlead.graphs.actions import call_detail, passages_detail
@@ -29,7 +30,7 @@ from fairlead.protocols import Message, Request
 from fairlead.schema import Hit, ToolCall, ToolOutput, ToolSpec, Turn
 from fairlead.serving import ScriptedModel
 from fairlead.tools import BUILTINS, Toolbox
-from scripts.tiny_world import HELLO, NO_ANSWER, STYLES, Fact, Order, World, whole
+from scripts.tiny_world import HELLO, STYLES, Fact, Order, World, whole
 
 SEED: Final = "tiny-1"
 STEPS: Final = 1000

@@ -32,6 +32,7 @@ from transformers import (
 
 from scripts.tiny_induction import prime
 from scripts.tiny_vocabulary import CONTROL, END, SIZE, read_lines, trained
+from scripts.tiny_world import STYLES
 
 SEED: Final = 7
 BATCH: Final = 32
@@ -46,7 +47,7 @@ SHARES: Final = {"plan": 0.32, "functions": 0.13, "write": 0.55}
 """How often a step is on each kind of system message."""
 TOKENIZED: Final = 6000
 """Lines that the tokenizer is trained on."""
-ADAPTERS: Final = ("formal", "note")
+ADAPTERS: Final = tuple(STYLES)
 ADAPTER_STEPS: Final = 120
 ADAPTER_RATE: Final = 1e-2
 Line = Mapping[str, Any]

@@ -36,7 +36,6 @@ QUALITIES: Final = {
 STATES: Final = ("shipped", "delivered", "paid", "cancelled", "packed", "lost", "late")
 GREETINGS: Final = ("Hello", "Hi", "Hello there", "Good morning", "Good evening", "Hi there")
 HELLO: Final = "Hello! How can I help?"
-NO_ANSWER: Final = "NO ANSWER"
 HELD_OUT: Final = (
     "Zorvex",
     "Bramil",

@@ -152,7 +152,7 @@ class Tracing:
         kept = self._kept(attributes)
         began = above._began if above else (time.time_ns(), time.perf_counter_ns())
         start_ns = began[0] + time.perf_counter_ns() - began[1]
-        # one tracer for a whole trace: to ask OpenTelemetry for it takes longer than all the rest
+        # one tracer for a whole trace: OpenTelemetry looks into the environment to tell it
         tracer = above._tracer if above else self._current_tracer()
         span = self._otel_span(tracer, name, kept, kind, around, links, start_ns)
         trace_id, span_id = _hex(span.get_span_context())

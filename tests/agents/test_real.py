@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from fairlead import Answer, Document
+from fairlead.agents.prompts import NO_ANSWER
 from fairlead.protocols import Message, Model, Request
 from fairlead.serving import open_model
 from fairlead.tracing import TraceReader
 from scripts.tiny_text import Line, styled, systems
-from scripts.tiny_world import NO_ANSWER, STYLES
+from scripts.tiny_world import STYLES
 from tests.servers.collector import Arrived, Collector
 from tests.servers.tiny import SENTENCE, WARRANTY, opened
 from tests.servers.vllm import Vllm

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from fairlead.agents.prompts import NO_ANSWER
 from scripts.tiny_text import MIX, drift, styled, systems
 from scripts.tiny_world import FOLDERS, HELD_OUT, STYLES, World
 
@@ -73,4 +74,4 @@ def test_names_of_the_tests_never_occur_in_training() -> None:
 def test_an_adapters_lines_are_the_bases_in_another_style() -> None:
     for style, said in STYLES.items():
         for line in styled(style, "x", 20, held_out=False):
-            assert line["reply"] == "NO ANSWER" or line["reply"].startswith(said("x")[:4])
+            assert line["reply"] == NO_ANSWER or line["reply"].startswith(said("x")[:4])
