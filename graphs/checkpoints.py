@@ -242,8 +242,6 @@ class Checkpoints(BaseCheckpointSaver[str]):
         pending = [
             (*row[:-1], *self.serde.dumps_typed(row[-1])) for many in held.values() for row in many
         ]
-        if not rows and not pending:
-            return
         with plainly(self._path):
             if len(rows) <= _TOGETHER and not pending:
                 self._db.execute(_insert(len(rows)), [cell for row in rows for cell in row])
