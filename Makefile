@@ -41,7 +41,7 @@ test-real: $(READY) ## Run the tests that need a real server: make servers first
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include='$(SERVED)' --fail-under=90
 
-tiny-model: $(READY) ## Train the tests' tiny model anew: 20 minutes
+tiny-model: $(READY) ## Train the tests' tiny model anew: half an hour
 	@nice $(BIN)/python -m scripts.tiny_model --python "$(TRAINER)"
 
 qa: $(READY) ## Score answers on a folder with documents/ and questions.jsonl: make qa DIR=…

@@ -39,7 +39,7 @@ def instructions(view: View, prompt: Prompt, fields: Fields, *, tools: bool) -> 
         said.append("\n".join(["Tools:", *map(described, view.tools)]) if view.tools else _NONE)
     said.append(_shelves(view.collections, fields))
     if view.agents:
-        form = '{"kind": "delegate", "reason": "…", "tasks": [{"agent": "…", "task": "…"}]}'
+        form = '{"kind":"delegate","reason":"…","tasks":[{"agent":"…","task":"…"}]}'
         names = ", ".join(view.agents)
         said.append(f"Specialists: {names}. To hand them work: {form}" if tools else "")
     return Message(role="system", content=clean("\n\n".join(filter(None, said))).text)

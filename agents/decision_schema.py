@@ -163,8 +163,9 @@ def _typed(schema: Mapping[str, Any], kind: Any, known: Mapping[str, Json], dept
 
 
 def as_json(value: object) -> str:
-    """JSON on one line, as the planner's own decisions are shown to it."""
+    """JSON without spaces, as `fairlead models serve` has a server write it: so a decision that is
+    shown to the planner again is, token by token, the one in the server's prefix cache."""
     return _JSON.encode(value)
 
 
-_JSON: Final = json.JSONEncoder(ensure_ascii=False)
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

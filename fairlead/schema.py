@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, SerializeAsAny, StringConstraints
 from pydantic.dataclasses import dataclass
 
-Json: TypeAlias = JsonValue
+Json: TypeAlias = SerializeAsAny[JsonValue]
+"""Any JSON. Written by what is found: pydantic's own way calls back into Python for each value."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 """A tenant's or collection's name."""
 Effect = Literal["read", "egress", "write", "send", "destroy", "execute", "admin"]

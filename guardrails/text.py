@@ -6,20 +6,21 @@ personal data, secrets, or whether what the text says is true or meant well.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from fairlead.guardrails import hygiene, instructions, tokens
 from fairlead.guardrails.findings import MOST, Span, limited
 from fairlead.guardrails.shadow import Origin, folded
 from fairlead.schema import Finding
 
+Result = TypeVar("Result")
 _SHOWN: Final = 80
 """Characters of the text that a finding's detail quotes."""
 _REMEMBERED: Final = 4000
-"""Characters of the longest text that is remembered: what one prompt repeats of the last one."""
+"""Characters of the longest text that is remembered."""
 _marker: Final = re.compile(r"\n\[cut: \d+ of \d+ characters\]\Z")
 
 
@@ -39,7 +40,7 @@ def clean(text: str) -> Cleaned:
     Idempotent, never longer, identical for clean ASCII, linear in time. Findings count code points
     of the text as given. Raises `SettingsError` where RE2 is missing, nothing else.
     """
-    return _clean_again(text) if len(text) <= _REMEMBERED else _clean(text)
+    return _remembering_clean(text)
 
 
 def _clean(text: str) -> Cleaned:
@@ -58,7 +59,16 @@ def _clean(text: str) -> Cleaned:
     return Cleaned(text=whole, findings=findings, removed=gone or ())
 
 
-_clean_again = lru_cache(maxsize=1024)(_clean)
+def remembering(function: Callable[[str], Result]) -> Callable[[str], Result]:
+    """The same function of a text, which remembers what it made of short ones.
+
+    A run's prompts repeat one another: each is the last one and what has come since.
+    """
+    again = lru_cache(maxsize=1024)(function)
+    return lambda text: again(text) if len(text) <= _REMEMBERED else function(text)
+
+
+_remembering_clean: Final = remembering(_clean)
 
 
 def cut(text: str, limit: int) -> str:

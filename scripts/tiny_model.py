@@ -4,7 +4,7 @@
 
 writes the training text in this environment, then trains under PYTHON, which has torch,
 transformers and peft; without, that of the vLLM which `fairlead models install` made. It takes
-about 20 minutes on one core. The model is a test fixture: it knows nothing but its own small world,
+half an hour on one core. The model is a test fixture: it knows nothing but its own small world,
 and follows no prompt but those it was trained on.
 """
 

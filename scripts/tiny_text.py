@@ -33,9 +33,9 @@ from fairlead.tools import BUILTINS, Toolbox
 from scripts.tiny_world import HELLO, STYLES, Fact, Order, World, whole
 
 SEED: Final = "tiny-1"
-STEPS: Final = 1000
+STEPS: Final = 1600
 BATCH: Final = 32
-STYLED: Final = 4000
+STYLED: Final = 8000
 """Lines for each adapter."""
 HELD_OUT: Final = 100
 """Held-out lines of each task."""

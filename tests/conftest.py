@@ -15,7 +15,6 @@ from scripts.tiny_world import FOLDERS
 from tests.servers.cluster import WeaviateCluster
 from tests.servers.collector import Collector
 from tests.servers.postgres import Postgres, programs
-from tests.servers.random_model import write_adapter, write_model
 from tests.servers.vllm import Vllm, vllm_python
 from tests.servers.weaviate import Weaviate
 
@@ -83,43 +82,22 @@ def training_python(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def vllm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model that is served, and in `adapters/` beside its files those of rank 8 or less."""
-    folder = write_model(tmp_path_factory.mktemp("model") / "random")
-    for seed, name in enumerate(("first", "second"), start=1):
-        write_adapter(folder / "adapters" / name, seed=seed)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def vllm(
-    vllm_installed: None, vllm_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Vllm]:
-    """One server for the whole run, with the first adapter loaded. A test that ends it starts it
-    again."""
-    first = sorted((vllm_model / "adapters").iterdir())[0]
-    with Vllm(tmp_path_factory.mktemp("vllm"), vllm_model, adapters={first.name: first}) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def collector() -> Iterator[Collector]:
     """Where the model server's own spans go."""
     with Collector() as taking:
         yield taking
 
 
-@pytest.fixture(scope="module")
-def tiny(
+@pytest.fixture(scope="session")
+def vllm(
     vllm_installed: None, collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Vllm]:
-    """A server of the tiny model and its two adapters, which sends its spans to `collector`."""
-    base, formal, note = FOLDERS
-    structured = '{"backend": "xgrammar"}'  # JSON with spaces, as the model was taught
-    engine = ("--dtype", "float32", "--structured-outputs-config", structured)
-    options = ("--otlp", collector.traces_url, "--", *engine)
-    folder = tmp_path_factory.mktemp("tiny")
-    with Vllm(folder, base, adapters={"formal": formal, "note": note}, options=options) as server:
+    """One server for the whole run: the tiny model, its adapter `formal` loaded, `note` not. A test
+    that ends it starts it again. In float32: so small a model is not itself in bfloat16."""
+    base, formal, _ = FOLDERS
+    options = ("--otlp", collector.traces_url, "--", "--dtype", "float32")
+    folder = tmp_path_factory.mktemp("vllm")
+    with Vllm(folder, base, adapters={"formal": formal}, options=options) as server:
         yield server
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from fairlead.errors import FairleadError, SettingsError
+from fairlead.guardrails.text import remembering
 from fairlead.guardrails.tokens import broken as generic
 from fairlead.serving.remote.wire import Wire
 
@@ -38,7 +39,7 @@ def breaking(tokens: Iterable[str]) -> Callable[[str], str]:
     ours = sorted({token for token in tokens if token.strip()}, key=len, reverse=True)
     ours = [token for token in ours if token in generic(token)[0]]  # those not broken anyway
     if not ours:
-        return lambda text: generic(text)[0]
+        return remembering(lambda text: generic(text)[0])
     any_of = re.compile("|".join(map(re.escape, ours)))
 
     def broken(text: str) -> str:
@@ -50,7 +51,7 @@ def breaking(tokens: Iterable[str]) -> Callable[[str], str]:
             text = new
         return any_of.sub(lambda found: " " * len(found.group()), text)
 
-    return broken
+    return remembering(broken)
 
 
 def _overwritten(found: re.Match[str]) -> str:

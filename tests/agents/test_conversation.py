@@ -85,14 +85,14 @@ def test_each_step_is_a_pair_of_messages(run: list[View]) -> None:
     assert [m.role for m in messages] == ["user", *["assistant", "user"] * 3]
     assert messages[0].content == "Question: How long may I return order 7?"
     assert messages[1].content == (
-        '{"kind": "call", "reason": "the tool knows", "calls": '
-        '[{"tool": "find_order", "arguments": {"order_id": 7}}, '
-        '{"tool": "clock", "arguments": {}}]}'
+        '{"kind":"call","reason":"the tool knows","calls":'
+        '[{"tool":"find_order","arguments":{"order_id":7}},'
+        '{"tool":"clock","arguments":{}}]}'
     )
     assert '<result tool="find_order"' in messages[2].content
     assert "failed: no such zone" in messages[2].content
     assert messages[3].content == (
-        '{"kind": "retrieve", "reason": "rules are in documents", "queries": ["return window"]}'
+        '{"kind":"retrieve","reason":"rules are in documents","queries":["return window"]}'
     )
     assert '<passage source="docs/1.md" title="Returns">\nNorway: 21 days.' in messages[4].content
     assert messages[6].content == "draft sent back: no source."
@@ -158,9 +158,9 @@ def test_the_system_message_names_what_may_be_used(view: Make, tools: Any) -> No
     assert "- refund_order (send): Pay money back" in said.content
     assert "Collections of documents: rules, mails." in said.content
     assert 'In rules, "filters" may narrow a search by land (string).' in said.content
-    assert '{"kind": "delegate"' in said.content
+    assert '{"kind":"delegate"' in said.content
     native = instructions(asked, prompt, {}, tools=False).content
-    assert "refund_order" not in native and '{"kind": "delegate"' not in native
+    assert "refund_order" not in native and '{"kind":"delegate"' not in native
     bare = instructions(view("x", collections=()), prompt, {}, tools=True).content
     assert "There are no tools." in bare and "There are no documents to search." in bare
 

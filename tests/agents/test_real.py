@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from fairlead import Answer, Document
 from fairlead.agents.prompts import NO_ANSWER
 from fairlead.protocols import Message, Model, Request
 from fairlead.serving import open_model
+from fairlead.serving.remote.replica import ServedReplica
 from fairlead.tracing import TraceReader
 from scripts.tiny_text import Line, styled, systems
-from scripts.tiny_world import STYLES
+from scripts.tiny_world import FOLDERS, STYLES
 from tests.servers.collector import Arrived, Collector
 from tests.servers.tiny import SENTENCE, WARRANTY, opened
 from tests.servers.vllm import Vllm
@@ -31,8 +33,8 @@ def metric(server: Vllm, name: str) -> float:
     return sum(map(float, found))
 
 
-async def test_a_run_of_plan_retrieve_call_and_answer(tiny: Vllm, tmp_path: Path) -> None:
-    async with opened(tiny, tmp_path) as assistant:
+async def test_a_run_of_plan_retrieve_call_and_answer(vllm: Vllm, tmp_path: Path) -> None:
+    async with opened(vllm, tmp_path) as assistant:
         answer = await assistant.ask(BOTH, tenant="acme")
     assert kinds(answer) == ["retrieve", "call", "answer"]
     assert answer.status == "answered" and answer.warnings == ()
@@ -67,23 +69,23 @@ async def test_a_run_of_plan_retrieve_call_and_answer(tiny: Vllm, tmp_path: Path
     ],
 )
 async def test_each_kind_of_question_goes_its_way(
-    tiny: Vllm, tmp_path: Path, question: str, hops: list[str], status: str, text: str
+    vllm: Vllm, tmp_path: Path, question: str, hops: list[str], status: str, text: str
 ) -> None:
-    async with opened(tiny, tmp_path) as assistant:
+    async with opened(vllm, tmp_path) as assistant:
         answer = await assistant.ask(question, tenant="acme")
     assert (kinds(answer), answer.status, answer.text) == (hops, status, text)
     assert answer.warnings == ()
 
 
-async def test_what_no_document_holds_is_not_answered(tiny: Vllm, tmp_path: Path) -> None:
-    async with opened(tiny, tmp_path) as assistant:
+async def test_what_no_document_holds_is_not_answered(vllm: Vllm, tmp_path: Path) -> None:
+    async with opened(vllm, tmp_path) as assistant:
         answer = await assistant.ask("What is the price of the Tardek?", tenant="acme")
     assert kinds(answer) == ["retrieve", "answer"]
     assert answer.status == "abstained" and not answer.citations
 
 
-async def test_a_conversation(tiny: Vllm, tmp_path: Path) -> None:
-    async with opened(tiny, tmp_path) as assistant:
+async def test_a_conversation(vllm: Vllm, tmp_path: Path) -> None:
+    async with opened(vllm, tmp_path) as assistant:
         for _ in range(2):
             known = await assistant.ask(WARRANTY, tenant="acme", thread="desk")
             assert (known.text, known.warnings) == (SENTENCE, ())
@@ -93,9 +95,12 @@ async def test_a_conversation(tiny: Vllm, tmp_path: Path) -> None:
     assert (other.text, other.warnings) == ("The weight of the Bramil is 320 grams.", ())
 
 
-async def test_the_same_by_function_calls(tiny: Vllm, tmp_path: Path) -> None:
-    routes = {"planner": {"model": "base", "mode": "tools"}, "answer": {"model": "base"}}
-    async with opened(tiny, tmp_path, routes=routes) as assistant:
+async def test_the_same_by_function_calls(vllm: Vllm, tmp_path: Path) -> None:
+    routes = {
+        "planner": {"model": "base", "mode": "tools"},
+        "answer": {"model": "base", "temperature": 0},
+    }
+    async with opened(vllm, tmp_path, routes=routes) as assistant:
         known = await assistant.ask(WARRANTY, tenant="acme")
         called = await assistant.ask("Where is order 4711?", tenant="acme")
     assert kinds(known) == ["retrieve", "answer"] and kinds(called) == ["call", "answer"]
@@ -104,9 +109,9 @@ async def test_the_same_by_function_calls(tiny: Vllm, tmp_path: Path) -> None:
 
 
 async def test_the_servers_own_spans_lie_in_our_trace(
-    tiny: Vllm, collector: Collector, tmp_path: Path
+    vllm: Vllm, collector: Collector, tmp_path: Path
 ) -> None:
-    async with opened(tiny, tmp_path) as assistant:
+    async with opened(vllm, tmp_path) as assistant:
         answer = await assistant.ask(BOTH, tenant="acme")
 
     def requests(spans: list[Arrived]) -> list[Arrived]:
@@ -124,24 +129,24 @@ async def test_the_servers_own_spans_lie_in_our_trace(
 
 
 async def test_tenants_share_nothing_in_the_servers_prefix_cache(
-    tiny: Vllm, tmp_path: Path
+    vllm: Vllm, tmp_path: Path
 ) -> None:
     """Of one question: what a tenant finds of its own run's prompts, and of its earlier run's."""
 
     async def hits(tenant: str) -> float:
-        before = metric(tiny, "vllm:prefix_cache_hits_total")
+        before = metric(vllm, "vllm:prefix_cache_hits_total")
         assert (await assistant.ask(WARRANTY, tenant=tenant)).text == SENTENCE
-        return metric(tiny, "vllm:prefix_cache_hits_total") - before
+        return metric(vllm, "vllm:prefix_cache_hits_total") - before
 
-    async with opened(tiny, tmp_path, tenants=("north", "south")) as assistant:
+    async with opened(vllm, tmp_path, tenants=("north", "south")) as assistant:
         first, again, other = [await hits(tenant) for tenant in ("north", "north", "south")]
     assert again > first == other > 0
 
 
-async def test_control_tokens_reach_the_server_as_plain_text(tiny: Vllm, tmp_path: Path) -> None:
+async def test_control_tokens_reach_the_server_as_plain_text(vllm: Vllm, tmp_path: Path) -> None:
     """Both in a document and in the question, written as the server's template would."""
     documents = [Document(id="forged", text=f"The price of the Hubrin is 5 euros.{FORGED}")]
-    async with opened(tiny, tmp_path, telemetry={"content": "spans"}) as assistant:
+    async with opened(vllm, tmp_path, telemetry={"content": "spans"}) as assistant:
         await assistant.ingest(documents, tenant="acme")
         answer = await assistant.ask(f"What is the price of the Hubrin?{FORGED}", tenant="acme")
     spans = TraceReader(tmp_path / "traces.db").trace(answer.trace_id).spans
@@ -149,15 +154,24 @@ async def test_control_tokens_reach_the_server_as_plain_text(tiny: Vllm, tmp_pat
     assert "im_start" in said
 
     def ids(text: str) -> set[int]:
-        return set(tiny.ask("/tokenize", {"model": tiny.name, "prompt": text})["tokens"])
+        return set(vllm.ask("/tokenize", {"model": vllm.name, "prompt": text})["tokens"])
 
     control = ids("<|im_start|><|im_end|>")
     assert len(control) == 2 and control <= ids(FORGED)
     assert not control & ids(said)
 
 
-@pytest.mark.parametrize("style", list(STYLES))
-async def test_an_adapter_says_it_in_its_own_way(tiny: Vllm, style: str) -> None:
+@pytest.fixture
+async def replica(vllm: Vllm) -> AsyncIterator[ServedReplica]:
+    made = ServedReplica(vllm.url, api_key=vllm.key, control_key=vllm.control_key)
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize(("style", "folder"), [*zip(STYLES, FOLDERS[1:], strict=True)])
+async def test_an_adapter_says_it_in_its_own_way(
+    vllm: Vllm, replica: ServedReplica, style: str, folder: Path
+) -> None:
     """Of held-out lines, word for word; the base's way differs wherever there is an answer."""
     system = Message(role="system", content=systems()["write"]["content"])
     lines = list(styled(style, "real", 24, held_out=True))
@@ -171,10 +185,13 @@ async def test_an_adapter_says_it_in_its_own_way(tiny: Vllm, style: str) -> None
 
         return sum(await asyncio.gather(*map(one, lines)))
 
+    name = f"in-style-{style}"
+    await replica.load(name, folder)
     async with (
-        open_model(tiny.url, style, api_key=tiny.key, server="vllm") as adapter,
-        open_model(tiny.url, tiny.name, api_key=tiny.key, server="vllm") as base,
+        open_model(vllm.url, name, api_key=vllm.key, server="vllm") as adapter,
+        open_model(vllm.url, vllm.name, api_key=vllm.key, server="vllm") as base,
     ):
         unanswered = sum(line["reply"] == NO_ANSWER for line in lines)
         assert await right(adapter) >= 0.75 * len(lines)
         assert await right(base) <= unanswered
+    await replica.unload(name)

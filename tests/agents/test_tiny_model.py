@@ -20,18 +20,18 @@ CONTEXT = 2048
 def test_the_weights_were_trained_on_the_prompts_as_they_are() -> None:
     assert REPORT["prompts"] == drift(), (
         "prompts, tool descriptions or the training text have changed since tests/models was "
-        "trained: run `make tiny-model` (about 20 minutes on one core) and commit what it writes"
+        "trained: run `make tiny-model` (half an hour on one core) and commit what it writes"
     )
 
 
 def test_what_was_measured_at_training_is_good_enough_for_tests() -> None:
     assert set(REPORT["scores"]) == set(MIX)
     scores = REPORT["scores"].values()
-    assert min(scores) >= 0.8 and sum(scores) / len(scores) >= 0.95
+    assert min(scores) >= 0.9 and sum(scores) / len(scores) >= 0.97
     for name in STYLES:
         adapter = REPORT["adapters"][name]
         before = adapter["scores of the base"][name]
-        assert adapter["scores"][name] >= 0.8 > 0.4 >= before  # NO ANSWER has no style
+        assert adapter["scores"][name] >= 0.9 > 0.4 >= before  # NO ANSWER has no style
 
 
 def test_every_prompt_fits_into_the_models_context() -> None:

@@ -23,6 +23,8 @@ ANN = Principal(tenant="acme", subject="ann", groups=("staff",))
 BOB = Principal(tenant="acme", subject="bob")
 PLACE: dict[str, Any] = {"tenant": "acme", "collection": "default"}
 QUESTION = "When may goods be returned?"
+SHORTLY = 3.0
+"""Seconds: enough for a busy machine to take a document in and find it."""
 Away = Callable[[], None]
 
 
@@ -134,12 +136,12 @@ async def test_a_result_ends_when_the_collection_forgets(
     tmp_path: Path, embedder: HashEmbedder
 ) -> None:
     """Nothing changed, and still what was found is over."""
-    settings = Settings.model_validate({"collections": {"default": {"ttl_days": 1 / 86400}}})
+    settings = Settings.model_validate({"collections": {"default": {"ttl_days": SHORTLY / 86400}}})
     library = Library(tmp_path / "knowledge", embedder, settings)
     await ingest(library, a="Goods return.")
     first = await library.search(QUESTION, principal=ANN)
     assert len(first.hits) == 1
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(SHORTLY + 0.1)
     assert not (await library.search(QUESTION, principal=ANN)).hits
     await library.close()
 
@@ -159,10 +161,10 @@ async def test_embedders_of_one_kind_share_no_results(tmp_path: Path) -> None:
 
 
 async def test_a_result_ends_with_the_first_document_in_it(library: Library, away: Away) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=1.2)
+    soon = datetime.now(UTC) + timedelta(seconds=SHORTLY)
     await library.ingest([Document(id="a", text="Goods return.", valid_until=soon)], **PLACE)
     assert (await library.search(QUESTION, principal=ANN)).hits
-    await asyncio.sleep(1.3)
+    await asyncio.sleep(SHORTLY + 0.1)
     assert (await library.search(QUESTION, principal=ANN)).hits == ()
 
 

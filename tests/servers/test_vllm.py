@@ -16,13 +16,16 @@ import aiohttp
 import pytest
 
 from fairlead.serving.launch.survey import LoadedAdapter, Server, survey
+from scripts.tiny_world import FOLDERS
 from tests.servers.vllm import Vllm
 from tests.serving.launch.conftest import alive
 
 pytestmark = pytest.mark.vllm
 
+NOTE = FOLDERS[2]
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "base", "messages": [{"role": "user", "content": "hello"}], "temperature": 0}
+FIVE = {"max_tokens": 5, "min_tokens": 5}
 TOKENS = 1900
 LONG = {**HELLO, "max_tokens": TOKENS, "min_tokens": TOKENS, "stream": True}
 SECONDS = 180.0
@@ -89,7 +92,7 @@ async def streamed(server: Vllm, body: object) -> AsyncIterator[aiohttp.ClientRe
 
 
 def test_it_answers(vllm: Vllm) -> None:
-    answer = vllm.ask(CHAT, {**HELLO, "max_tokens": 5})
+    answer = vllm.ask(CHAT, {**HELLO, **FIVE})
     assert answer["choices"][0]["finish_reason"] == "length"
     assert answer["usage"]["completion_tokens"] == 5
     assert answer["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
@@ -98,7 +101,7 @@ def test_it_answers(vllm: Vllm) -> None:
 
 
 async def test_it_streams(vllm: Vllm) -> None:
-    body = {**HELLO, "max_tokens": 5, "stream": True, "stream_options": {"include_usage": True}}
+    body = {**HELLO, **FIVE, "stream": True, "stream_options": {"include_usage": True}}
     async with streamed(vllm, body) as reply:
         assert reply.headers["Content-Type"].startswith("text/event-stream")
         rest = (await reply.content.read()).decode()
@@ -139,14 +142,13 @@ def test_the_engine_itself_is_closed(vllm: Vllm) -> None:
             assert status_of(vllm.engine_url + path, {}, key=key) == 401, path
 
 
-def test_adapters_come_and_go_by_the_control_key(vllm: Vllm, vllm_model: Path) -> None:
-    path = sorted((vllm_model / "adapters").iterdir())[1]
-    second = {"lora_name": path.name, "lora_path": str(path)}
+def test_adapters_come_and_go_by_the_control_key(vllm: Vllm) -> None:
+    second = {"lora_name": "second", "lora_path": str(NOTE)}
     loading = f"{vllm.url}/load_lora_adapter"
     assert status_of(loading, second, vllm.key) == 401
     assert status_of(loading, second, vllm.control_key) == 200
     names = [each["id"] for each in vllm.ask("/v1/models")["data"]]
-    assert names == ["base", *vllm.adapters, path.name]
+    assert names == ["base", *vllm.adapters, "second"]
 
     def said(model: str) -> Any:
         body = {**HELLO, "model": model, "max_tokens": 12, "logprobs": True}
@@ -154,8 +156,8 @@ def test_adapters_come_and_go_by_the_control_key(vllm: Vllm, vllm_model: Path) -
 
     assert len({json.dumps(said(name)) for name in names}) == 3, "each has weights of its own"
     unloading = f"{vllm.url}/unload_lora_adapter"
-    assert status_of(unloading, {"lora_name": path.name}, vllm.control_key) == 200
-    assert status_of(vllm.root + CHAT, {**HELLO, "model": path.name}, vllm.key) == 404
+    assert status_of(unloading, {"lora_name": "second"}, vllm.control_key) == 200
+    assert status_of(vllm.root + CHAT, {**HELLO, "model": "second"}, vllm.key) == 404
 
 
 async def test_models_ls_sees_it(vllm: Vllm) -> None:

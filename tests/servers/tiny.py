@@ -46,6 +46,6 @@ def settings(server: Vllm, folder: Path, **sections: Any) -> dict[str, Any]:
             "api_key": {"env": "DATA_KEY"},
             "control_key": {"env": "CONTROL_KEY"},
         },
-        "routes": {"planner": {"model": "base"}, "answer": {"model": "base"}},
+        "routes": {"planner": {"model": "base"}, "answer": {"model": "base", "temperature": 0}},
         **sections,
     }

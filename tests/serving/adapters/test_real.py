@@ -1,166 +1,150 @@
-"""Adapters on a real vLLM server: loaded, canaried, promoted, rolled back, restarted."""
+"""Adapters of the tiny model on a real vLLM server, through an assistant and its settings.
+
+One answers formally and one with notes, from the same sources: who answered can be read.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import itertools
+import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fairlead.protocols import Completion, Message, Request
-from fairlead.serving.adapters import Control, open_registry
+from fairlead import Answer, Assistant
+from fairlead.serving.adapters import open_registry
 from fairlead.serving.adapters.bases import read_base
+from fairlead.serving.adapters.outcomes import Outcomes
 from fairlead.serving.adapters.records import AdapterCard
 from fairlead.serving.adapters.refusals import AdapterRefused
 from fairlead.serving.adapters.rollout import add, promote, roll_back, start_canary
-from fairlead.serving.models import open_control, open_models
-from fairlead.serving.routes import RoutedModel
 from fairlead.settings import Settings, load
-from fairlead.tracing import Tracing
-from tests.servers.random_model import write_adapter
+from scripts.tiny_world import FOLDERS, STYLES
+from tests.servers import tiny
+from tests.servers.tiny import SENTENCE, WARRANTY
 from tests.servers.vllm import Vllm
-from tests.serving.adapters.samples import write_adapter as write_sample
+from tests.serving.adapters.samples import write_adapter
 
-pytestmark = pytest.mark.vllm
-TRACING = Tracing()
+pytestmark = [pytest.mark.vllm, pytest.mark.usefixtures("vllm_keys")]
+BASE, FORMAL, NOTE = FOLDERS
+SAID = {"": SENTENCE, "1": STYLES["formal"](SENTENCE), "2": STYLES["note"](SENTENCE)}
+"""Version → what it answers; the empty one is the base."""
+SECTIONS: Any = {
+    "routes": {
+        "planner": {"model": "base"},
+        "answer": {"adapter": "support@stable", "temperature": 0},
+    },
+    "rollout": {"reconcile_seconds": 0.5},
+}
 
 
 @pytest.fixture
-def settings(vllm: Vllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("DATA_KEY", vllm.key)
-    monkeypatch.setenv("CONTROL_KEY", vllm.control_key)
-    values: Any = {
-        "storage": {"path": str(tmp_path / "stored")},
-        "model": {
-            "provider": "vllm",
-            "url": vllm.url,
-            "name": vllm.name,
-            "api_key": {"env": "DATA_KEY"},
-            "control_key": {"env": "CONTROL_KEY"},
-        },
-        "routes": {"answer": {"adapter": "support@stable", "max_tokens": 10, "temperature": 0}},
-        "rollout": {"reconcile_seconds": 0.5},
-    }
-    return load(values).settings
+def settings(vllm: Vllm, vllm_keys: None, tmp_path: Path) -> Settings:
+    return load(tiny.settings(vllm, tmp_path / "stored", **SECTIONS)).settings
 
 
-def version(settings: Settings, vllm: Vllm, folder: Path, seed: int, stage: str) -> AdapterCard:
-    registry = open_registry(settings)
-    made = write_adapter(folder / f"made-{seed}", seed=seed)
-    base = read_base(vllm.model, name="random")
-    card, _ = add(registry, settings.rollout, made, name="support", base=base, by="ada")
-    card = promote(registry, settings.rollout, card, "candidate", by="ada")
-    if stage == "stable":
-        card = promote(registry, settings.rollout, card, "stable", by="ada")
-    if stage == "canary":
-        card = start_canary(registry, settings.rollout, card, 50, by="ada")
-    registry.close()
-    return card
+def opened(vllm: Vllm, folder: Path) -> Any:
+    return tiny.opened(vllm, folder / "stored", **SECTIONS)
 
 
-@asynccontextmanager
-async def answering(settings: Settings) -> AsyncIterator[tuple[Control, RoutedModel]]:
-    async with open_control(settings) as control:
-        assert control is not None
-        async with open_models(settings, adapters=control, tracing=TRACING) as models:
-            model = models.route("answer")
-            assert model is not None
-            yield control, model
+def version(settings: Settings, folder: Path, stage: str) -> AdapterCard:
+    """The adapter in the folder as the next version."""
+    with closing(open_registry(settings)) as registry:
+        rollout, base = settings.rollout, read_base(BASE, name="fairlead-tiny")
+        card, _ = add(registry, rollout, folder, name="support", base=base, by="ada")
+        card = promote(registry, rollout, card, "candidate", by="ada")
+        if stage == "stable":
+            return promote(registry, rollout, card, "stable", by="ada")
+        return start_canary(registry, rollout, card, 50, by="ada")
 
 
-async def asked(model: RoutedModel, thread: str) -> Completion:
-    messages = (Message(role="user", content="Hello there, how are you?"),)
-    return await model.complete(Request(messages=messages, tenant="acme", thread=thread))
+async def asked(assistant: Assistant, *threads: str) -> list[Answer]:
+    """The same question in each of these conversations, side by side."""
+    return await asyncio.gather(
+        *(assistant.ask(WARRANTY, tenant="acme", thread=thread) for thread in threads)
+    )
 
 
-def by(completion: Completion) -> str:
-    assert completion.route is not None
-    return completion.route.version
+def right(answer: Answer) -> str:
+    """The version that answered, in its own style, with the document cited."""
+    number = answer.route.version
+    assert (answer.status, answer.text) == ("answered", SAID[number])
+    assert [citation.quote for citation in answer.citations] == [SENTENCE]
+    return number
 
 
-async def settled(control: Control, *names: str) -> None:
-    """Returns when all servers have these, and conversations may be given them."""
+async def given(assistant: Assistant, *numbers: str) -> list[str]:
+    """Eight new conversations that were given all of these versions and no other, begun again
+    until the process has seen the change and the server has what it needs."""
     async with asyncio.timeout(60):
-        while not all(map(control.reconciler.ready, names)):  # noqa: ASYNC110 - of processes
-            await asyncio.sleep(0.1)
+        for tries in itertools.count():
+            threads = [f"to {numbers}, {tries}, {number}" for number in range(8)]
+            if {right(answer) for answer in await asked(assistant, *threads)} == set(numbers):
+                return threads
+    raise AssertionError("the time is up")
+
+
+def served(vllm: Vllm) -> set[str]:
+    return {each["id"] for each in vllm.ask("/v1/models")["data"]}
 
 
 async def test_canary_promotion_rollback_and_restart(
     vllm: Vllm, settings: Settings, tmp_path: Path
 ) -> None:
-    one = version(settings, vllm, tmp_path, 11, "stable")
-    threads = [f"thread {number}" for number in range(24)]
-    async with answering(settings) as (control, model):
-        await settled(control, one.served_name)
-        before = await asked(model, "old")
-        assert by(before) == "1" and before.warnings == () and before.model == one.served_name
+    async with opened(vllm, tmp_path) as assistant:
+        assert await given(assistant, "")
+        one = version(settings, FORMAL, "stable")
+        old, *_ = await given(assistant, "1")
+        two = version(settings, NOTE, "canary")
+        assert await given(assistant, "1", "2")
 
-        two = version(settings, vllm, tmp_path, 12, "canary")
-        await asyncio.to_thread(control.shares.refresh)
-        control.reconciler.wake()
-        await settled(control, one.served_name, two.served_name)
-        drawn = {thread: await asked(model, thread) for thread in threads}
-        share = sum(by(completion) == "2" for completion in drawn.values())
-        assert 5 <= share <= 19
-        texts = {by(completion): completion.text for completion in drawn.values()}
-        assert texts["1"] == before.text != texts["2"]
-        for thread in threads[:8]:
-            assert by(await asked(model, thread)) == by(drawn[thread])
+        threads = [f"thread {number}" for number in range(24)]
+        drawn = await asked(assistant, *threads)
+        assert 5 <= list(map(right, drawn)).count("2") <= 19
+        assert not any(answer.warnings for answer in drawn)
+        digests = {answer.route.version: answer.route.digest for answer in drawn}
+        assert digests == {"1": one.digest, "2": two.digest}
+        again = await asked(assistant, *threads)
+        assert list(map(right, again)) == list(map(right, drawn))
 
-        registry = open_registry(settings)
-        promote(registry, settings.rollout, registry.get("support", 2), "stable", by="ada")
-        await asyncio.to_thread(control.shares.refresh)
-        await settled(control, two.served_name)
-        assert by(await asked(model, "new")) == "2" and by(await asked(model, "old")) == "1"
+        with closing(open_registry(settings)) as registry:
+            promote(registry, settings.rollout, registry.get("support", 2), "stable", by="ada")
+            new, *_ = await given(assistant, "2")
+            assert list(map(right, await asked(assistant, old, new))) == ["1", "2"]
+            roll_back(registry, "support", by="ada")
+            assert await given(assistant, "1")
+            (moved,) = await asked(assistant, new)
+            assert right(moved) == "1" and "rolled back" in moved.warnings[0]
+            summary = Outcomes(registry.database).summary("support", 1)
+        assert summary.requests > 20 and summary.errors == summary.verifier_failures == 0
 
-        roll_back(registry, "support", by="ada")
-        registry.close()
-        await asyncio.to_thread(control.shares.refresh)
-        await settled(control, one.served_name)
-        moved = await asked(model, "new")
-        assert by(moved) == "1" and "rolled back" in moved.warnings[0]
-        assert by(await asked(model, "newer")) == "1"
-
-        summary = await asyncio.to_thread(_summary, control, 1)
-        assert summary.requests > 10 and summary.errors == 0
-
+        assert served(vllm) >= {one.served_name, two.served_name}
         vllm.kill()
         vllm.start()  # in this thread, with which the server would end
-        async with asyncio.timeout(60):
-            again = await asked(model, "old")
-            while by(again) != "1" or again.warnings:  # until the next round has healed it
-                assert "404" in again.warnings[0] or "no answer" in again.warnings[0]
-                await asyncio.sleep(0.2)
-                again = await asked(model, "old")
-        assert again.text == before.text
-
-
-def _summary(control: Control, number: int) -> Any:
-    control.outcomes.flush()
-    return control.outcomes.summary("support", number)
+        assert not served(vllm) & {one.served_name, two.served_name}
+        assert await given(assistant, "1")  # the base answered until the server was healed
+        (healed,) = await asked(assistant, old)
+        assert right(healed) == "1" and healed.warnings == ()
 
 
 async def test_refusals_leave_the_serving_untouched(
     vllm: Vllm, settings: Settings, tmp_path: Path
 ) -> None:
-    one = version(settings, vllm, tmp_path, 21, "stable")
-    bad = write_adapter(tmp_path / "bad", seed=22)
+    version(settings, FORMAL, "stable")
+    bad = Path(shutil.copytree(NOTE, tmp_path / "bad"))
     (bad / "adapter_model.bin").write_bytes(b"pickle")
-    cut = write_adapter(tmp_path / "cut", seed=23)
+    cut = Path(shutil.copytree(NOTE, tmp_path / "cut"))
     weights = cut / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    other = write_sample(tmp_path / "other")
-    async with answering(settings) as (control, model):
-        await settled(control, one.served_name)
-        loaded = set(await control.reconciler._replicas[0].loaded())
-        registry = open_registry(settings)
-        base = read_base(vllm.model, name="random")
+    other = write_adapter(tmp_path / "other", base_model_name_or_path="fairlead-tiny")
+    async with opened(vllm, tmp_path) as assistant:
+        await given(assistant, "1")
+        before = served(vllm)
         for folder in (bad, cut, other):
             with pytest.raises(AdapterRefused):
-                add(registry, settings.rollout, folder, name="support", base=base, by="eve")
-        assert [card.version for card in registry.versions()] == [1]
-        registry.close()
-        await control.reconciler.round()
-        assert set(await control.reconciler._replicas[0].loaded()) == loaded
-        assert by(await asked(model, "still")) == "1"
+                version(settings, folder, "stable")
+        with closing(open_registry(settings)) as registry:
+            assert [card.version for card in registry.versions()] == [1]
+        await given(assistant, "1")
+        assert served(vllm) == before

@@ -9,17 +9,22 @@ from typing import Any
 
 import pytest
 
+from fairlead.agents import write_prompt
 from fairlead.errors import BadForm, InputError, SettingsError, Unavailable
+from fairlead.guardrails import admit_output
 from fairlead.protocols import Message, Request
 from fairlead.schema import ToolSpec
 from fairlead.serving import open_model
 from fairlead.serving.remote import Capabilities, Wire
 from fairlead.serving.remote.control import breaking, from_folder, from_server
 from fairlead.serving.remote.replica import ServedReplica
+from scripts.tiny_text import output
+from scripts.tiny_world import FOLDERS, STYLES, Order
 from tests.servers.vllm import Vllm
 from tests.serving.remote.test_streaming import heard
 
 pytestmark = pytest.mark.vllm
+NOTE = FOLDERS[2]
 PERSON: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -172,19 +177,23 @@ async def test_half_a_call_is_no_answer(vllm: Vllm) -> None:
 
 
 async def test_adapters_are_loaded_and_forgotten(vllm: Vllm) -> None:
-    (second,) = [p for p in (vllm.model / "adapters").iterdir() if p.name not in vllm.adapters]
+    order = Order(number=4711, state="shipped")
+    messages = write_prompt("Where is order 4711?", [], [admit_output(output(order))])
+    request = Request(messages=messages, temperature=0.0)
+    said = f"{order.sentence} [1]"
     replica = ServedReplica(vllm.url, api_key=vllm.key, control_key=vllm.control_key)
     try:
         assert set(vllm.adapters) <= set(await replica.loaded())
-        await replica.load("support-1-abc", second)
-        await replica.load("support-1-abc", second)
+        await replica.load("support-1-abc", NOTE)
+        await replica.load("support-1-abc", NOTE)
         assert "support-1-abc" in await replica.loaded()
         async with opened(vllm) as model:
-            base = await model.complete(asked(max_tokens=12))
-            adapted = await model.named("support-1-abc").complete(asked(max_tokens=12))
-            assert adapted.text != base.text and adapted.model == "support-1-abc"
+            base = await model.complete(request)
+            adapted = await model.named("support-1-abc").complete(request)
+            assert (base.text, adapted.text) == (said, STYLES["note"](said))
+            assert adapted.model == "support-1-abc"
         with pytest.raises(Unavailable, match="did not load"):
-            await replica.load("none", vllm.model / "nowhere")
+            await replica.load("none", NOTE / "nowhere")
         await replica.unload("support-1-abc")
         await replica.unload("support-1-abc")
         assert "support-1-abc" not in await replica.loaded()

@@ -1,7 +1,7 @@
 """Embeddings and reranking by a real vLLM server with a pooling model.
 
-The model's weights are random, but the mean over its layers' tokens still tells texts of the same
-letters from others: enough to see that vectors and scores are those of the right texts.
+The tiny model was not trained for it, but the mean over its tokens still tells texts of the same
+words from others: enough to see that vectors and scores are those of the right texts.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,11 @@ from fairlead.errors import SettingsError
 from fairlead.retrieval import Library
 from fairlead.serving import ServedEmbedder, open_embedder, open_reranker
 from fairlead.settings import load
-from tests.servers.random_model import write_model
+from scripts.tiny_world import FOLDERS
 from tests.servers.vllm import Vllm
 
 pytestmark = pytest.mark.vllm
+BASE = FOLDERS[0]
 POOLING = (
     "--runner",
     "pooling",
@@ -28,20 +29,21 @@ POOLING = (
     "--pooler-config",
     '{"pooling_type":"MEAN"}',
 )
-TEA = Document(id="tea", text="green tea green tea green tea")
-ZEBRA = Document(id="zebra", text="zebra crossings are white and black")
+WARRANTY = "The warranty of the Zorvex is 17 months."
+LONGER = "The warranty of the Zorvex is 46 months."
+ORDER = "Where is order 4711?"
+DOCUMENTS = [Document(id="warranty", text=WARRANTY), Document(id="order", text=ORDER)]
 
 
 @pytest.fixture(scope="module")
 def pooling(vllm_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
-    model = write_model(tmp_path_factory.mktemp("pooling") / "random")
-    with Vllm(tmp_path_factory.mktemp("vllm"), model, options=("--", *POOLING)) as server:
+    with Vllm(tmp_path_factory.mktemp("pooling"), BASE, options=("--", *POOLING)) as server:
         yield server
 
 
 def test_vectors_are_those_of_their_texts(pooling: Vllm) -> None:
     embedder = ServedEmbedder(pooling.url, pooling.name, api_key=pooling.key, batch=2)
-    texts = ["green tea", "zebra", "green tea", "tea green", "x" * 300]
+    texts = [WARRANTY, ORDER, WARRANTY, LONGER, "x" * 300]
     rows = embedder.embed(texts)
     embedder.close()
     assert rows.shape == (5, embedder.dimension) and embedder.last_tokens > 0
@@ -73,16 +75,16 @@ async def test_a_collection_embedded_and_reranked_by_it(
     settings = load(values).settings
     reranker = open_reranker(settings)
     assert reranker is not None
-    scores = await reranker.scores("green tea", ["zebra", "green tea", "tea green"])
+    scores = await reranker.scores(WARRANTY, [ORDER, WARRANTY, LONGER])
     assert scores[1] == max(scores) and scores[0] == min(scores)
     embedder = open_embedder(settings)
     library = Library(tmp_path / "knowledge", embedder, settings, reranker=reranker)
-    await library.ingest([TEA, ZEBRA], tenant="acme")
-    result = await library.search("green tea", principal=Principal(tenant="acme"))
-    dense = await library.search("green tea", principal=Principal(tenant="acme"), mode="dense")
+    await library.ingest(DOCUMENTS, tenant="acme")
+    result = await library.search(LONGER, principal=Principal(tenant="acme"))
+    dense = await library.search(LONGER, principal=Principal(tenant="acme"), mode="dense")
     await library.close()
     await reranker.close()
-    assert result.hits[0].document_id == dense.hits[0].document_id == "tea"
+    assert result.hits[0].document_id == dense.hits[0].document_id == "warranty"
     assert not result.warnings
 
 

@@ -24,7 +24,7 @@ async def test_the_server_gives_the_answer_that_was_trained(
 ) -> None:
     """Every question has one answer: learned only if prompts are those that the server renders,
     and ended only if the end was trained, too."""
-    base = read_base(vllm.model, name="random")
+    base = read_base(vllm.model, name="fairlead-tiny")
     asked = [f"May I have {word} number {n}?" for n in range(30) for word in ("tea", "rye")]
     data = written(tmp_path / "data.jsonl", [chat(question, ANSWER) for question in asked])
     numbers = {"max_steps": 60, "learning_rate": 0.02, "threads": 1, "patience": 0}
@@ -32,7 +32,7 @@ async def test_the_server_gives_the_answer_that_was_trained(
     trained = train(
         Training(
             sources=Sources(data=data.path),
-            base=read_base_model(vllm.model, name="random", digest=base.digest),
+            base=read_base_model(vllm.model, name="fairlead-tiny", digest=base.digest),
             recipe=read_recipe(None, recipe),
             folder=tmp_path / "out",
             python=training_python,
