@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
+
 from fairlead.agents.remembered import once_each
 from fairlead.decisions import View
 from fairlead.schema import Json, ToolSpec
@@ -165,7 +167,10 @@ def _typed(schema: Mapping[str, Any], kind: Any, known: Mapping[str, Json], dept
 def as_json(value: object) -> str:
     """JSON without spaces, as `fairlead models serve` has a server write it: so a decision that is
     shown to the planner again is, token by token, the one in the server's prefix cache."""
-    return _JSON.encode(value)
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # a number beyond 64 bits, half a character
+        return _JSON.encode(value)
 
 
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from fairlead.agents.blocks import DIVIDER, HEADING, ITEM, Block, Span, blocks, quote_marker
 
@@ -21,8 +20,7 @@ _OPTION: Final = re.compile(r"\s*(?:\.\. [\w:-]+::.*|:[\w-]+:.*)?$")
 """Lines that tell a documentation tool how to show the code below them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unit:
+class Unit(NamedTuple):
     """A stretch of one passage that can be quoted alone."""
 
     kind: Kind
@@ -92,7 +90,9 @@ def sentences(text: str, lines: Sequence[Span]) -> Iterator[tuple[Span, ...]]:
                 continue
             yield (*pending, (at, stop))
             pending = []
-            at = stop + len(text[stop:end]) - len(text[stop:end].lstrip())
+            at = stop
+            while at < end and text[at].isspace():
+                at += 1
         if at < end:
             pending.append((at, end))
     if pending:

@@ -40,6 +40,9 @@ RULES = "You help the customers of a shop with their orders. Be short and exact.
 CASES = ("one", "run 20", "at 64")
 TARGETS = {"one": 0.65, "run 20": 0.15, "at 64": 1 / 1.8}
 """At most so much of the peer; at 64 in flight 1.8 times its runs per core-second."""
+ROUNDS = 10
+"""At least so many of 64 runs: a full garbage collection comes once in a hundred runs and takes a
+tenth of a second, so that two rounds would measure how many fell into them."""
 Run = Callable[[str], Awaitable[None]]
 
 
@@ -169,7 +172,7 @@ async def at_64(run: Run, runs: int) -> float:
         await asyncio.gather(*(worker(number, rounds) for number in range(64)))
 
     await all_of(1)
-    rounds = max(2, runs // 64)
+    rounds = max(ROUNDS, runs // 64)
     began = time.process_time()
     await all_of(rounds)
     return (time.process_time() - began) / (64 * rounds)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -223,7 +224,7 @@ class Assistant:
             )
 
     async def _turn(self, question: str, config: Any) -> Answer:
-        if config["configurable"].get("fairlead_new"):
+        if config["configurable"].get("__fairlead_new"):
             return await self._run({"question": question}, config)
         state = await self._machine.aget_state(config)
         if state.next:
@@ -275,8 +276,8 @@ class Assistant:
             "thread_id": thread or uuid.uuid4().hex,
             "fairlead_principal": self._principal(tenant, principal),
         }
-        if thread is None:  # what is not there need not be copied at each step
-            place["fairlead_new"] = True
+        if thread is None:  # two lines in front: LangGraph then copies it into no metadata
+            place["__fairlead_new"] = True
         if seconds is not None:
             place["fairlead_deadline"] = seconds
         if filters:
@@ -364,6 +365,7 @@ class _Held:
         self._leases.give(self._name)
 
 
+@lru_cache(maxsize=1024)
 def tenant_principal(tenant: str | None) -> Principal:
     """The local principal of a tenant. Raises `InputError` for a name that is none."""
     try:

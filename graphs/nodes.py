@@ -105,7 +105,7 @@ def admit_node(parts: Parts) -> Node:
             tenant=principal.tenant,
             subject=principal.subject,
             thread_id=str(place.get("thread_id", "")),
-            named=not place.get("fairlead_new", False),
+            named=not place.get("__fairlead_new", False),
             seconds=min(seconds, parts.settings.budgets.seconds),
             filters=place.get("fairlead_filters"),
         )

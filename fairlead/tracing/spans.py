@@ -6,8 +6,6 @@ is and never added to. Where nothing listens on OpenTelemetry's side, a span cos
 they still travel in the context, so that `traceparent` headers made from it are right.
 """
 
-import os
-import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,10 +18,11 @@ from typing import Final
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from fairlead.tracing import names
 from fairlead.tracing.exporter import exporting_provider
+from fairlead.tracing.ids import SAMPLED, IdsOnly, ids_of, parent_id
 from fairlead.tracing.names import AttributeValue
 from fairlead.tracing.redaction import described, one_line, shortened, without_content
 from fairlead.tracing.store import SpanRecord, SpanStore
@@ -31,10 +30,6 @@ from fairlead.tracing.store import SpanRecord, SpanStore
 CLOSE_SECONDS: Final = 2.0
 """How long `Tracing.close` waits for a slow disk or exporter before it gives up."""
 _OURS: Final = otel_context.create_key("fairlead-span")
-_SAMPLED: Final = otel.TraceFlags(otel.TraceFlags.SAMPLED)
-_random: Final = random.Random()
-if hasattr(os, "register_at_fork"):  # else parent and child would make the same ids
-    os.register_at_fork(after_in_child=_random.seed)
 
 
 @dataclass(frozen=True)
@@ -148,19 +143,18 @@ class Tracing:
         if self._unheard():
             return self._bare(parent)
         above, around = (parent, parent._otel) if parent else self._around()
-        outer = around.get_span_context()
         kept = self._kept(attributes)
         began = above._began if above else (time.time_ns(), time.perf_counter_ns())
         start_ns = began[0] + time.perf_counter_ns() - began[1]
         # one tracer for a whole trace: OpenTelemetry looks into the environment to tell it
         tracer = above._tracer if above else self._current_tracer()
         span = self._otel_span(tracer, name, kept, kind, around, links, start_ns)
-        trace_id, span_id = _hex(span.get_span_context())
+        trace_id, span_id = ids_of(span)
         inherited = above._record if above else None
         record = SpanRecord(
             trace_id=trace_id,
             span_id=span_id,
-            parent_id=above.span_id if above else _hex(outer)[1] if outer.is_valid else "",
+            parent_id=above.span_id if above else parent_id(around),
             root=above is None or names.RUN_ID in kept,
             run_id=_said(kept, names.RUN_ID, inherited.run_id if inherited else ""),
             tenant=_said(kept, names.TENANT, inherited.tenant if inherited else ""),
@@ -219,9 +213,8 @@ class Tracing:
         """A span of which nothing but the ids is kept."""
         if parent is None:
             parent = self._above(otel_context.get_current())
-        outer = parent._otel if parent else otel.get_current_span()
-        span = self._ids_only(outer.get_span_context())
-        trace_id, span_id = _hex(span.get_span_context())
+        span = IdsOnly(parent._otel if parent else otel.get_current_span())
+        trace_id, span_id = ids_of(span)
         record = SpanRecord(
             trace_id=trace_id,
             span_id=span_id,
@@ -247,8 +240,8 @@ class Tracing:
         span = context.get(_OURS)
         if not isinstance(span, Span) or span._tracing is not self:
             return None
-        now = otel.get_current_span(context).get_span_context().trace_id
-        return span if now == span._otel.get_span_context().trace_id else None
+        now = otel.get_current_span(context)
+        return span if now is span._otel or ids_of(now)[0] == span.trace_id else None
 
     def _put(self, record: SpanRecord) -> None:
         if self._store:
@@ -268,7 +261,6 @@ class Tracing:
         start_ns: int,
     ) -> otel.Span:
         """The tracer's span, or where it makes none, one that only carries new ids."""
-        outer = around.get_span_context()
         if tracer:
             span = tracer.start_span(
                 name,
@@ -281,21 +273,9 @@ class Tracing:
                 set_status_on_exception=False,
             )
             made = span.get_span_context()
-            if made.is_valid and made.span_id != outer.span_id:
+            if made.is_valid and made.span_id != around.get_span_context().span_id:
                 return span
-        return self._ids_only(outer)
-
-    @staticmethod
-    def _ids_only(outer: SpanContext) -> otel.Span:
-        return NonRecordingSpan(
-            SpanContext(
-                outer.trace_id if outer.is_valid else _random.getrandbits(128) or 1,
-                _random.getrandbits(64) or 1,
-                is_remote=False,
-                trace_flags=outer.trace_flags if outer.is_valid else _SAMPLED,
-                trace_state=outer.trace_state,
-            )
-        )
+        return IdsOnly(around)
 
     def _current_tracer(self) -> otel.Tracer | None:
         """Our own tracer, else that of the host's global provider; None while it set none."""
@@ -377,10 +357,6 @@ def _tracer_of(provider: otel.TracerProvider) -> otel.Tracer | None:
     return provider.get_tracer(names.SCOPE)
 
 
-def _hex(context: SpanContext) -> tuple[str, str]:
-    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
-
-
 def _said(attributes: Mapping[str, AttributeValue], name: str, inherited: str) -> str:
     value = attributes.get(name)
     return inherited if value is None else str(value)
@@ -391,5 +367,5 @@ def _linked(link: SpanLink) -> SpanContext:
         int(link.trace_id or "0", 16),
         int(link.span_id or "0", 16),
         is_remote=True,
-        trace_flags=_SAMPLED,
+        trace_flags=SAMPLED,
     )
