@@ -11,10 +11,11 @@ peer is `create_agent` bare: three model calls, no guard, spans or checkpoints.
     at 64   64 runs at the same time
 
 Each in a process of its own; all are shuffled within a repeat, ratios are paired within it. Unit:
-milliseconds of CPU (user and system, all threads) per run. `--peers` is a Python with langchain and
-langchain-openai in it.
+milliseconds of CPU (user and system, all threads) per run. Many runs, since a full garbage
+collection comes once in a hundred of them, takes a tenth of a second, and counts. `--peers` is a
+Python with langchain and langchain-openai in it.
 
-    python benchmarks/overhead.py --peers PYTHON [--repeats 7] [--runs 200] [--json]
+    python benchmarks/overhead.py --peers PYTHON [--repeats 7] [--runs 640] [--json]
 """
 
 import argparse
@@ -40,9 +41,6 @@ RULES = "You help the customers of a shop with their orders. Be short and exact.
 CASES = ("one", "run 20", "at 64")
 TARGETS = {"one": 0.65, "run 20": 0.15, "at 64": 1 / 1.8}
 """At most so much of the peer; at 64 in flight 1.8 times its runs per core-second."""
-ROUNDS = 10
-"""At least so many of 64 runs: a full garbage collection comes once in a hundred runs and takes a
-tenth of a second, so that two rounds would measure how many fell into them."""
 Run = Callable[[str], Awaitable[None]]
 
 
@@ -172,7 +170,7 @@ async def at_64(run: Run, runs: int) -> float:
         await asyncio.gather(*(worker(number, rounds) for number in range(64)))
 
     await all_of(1)
-    rounds = max(ROUNDS, runs // 64)
+    rounds = max(2, runs // 64)
     began = time.process_time()
     await all_of(rounds)
     return (time.process_time() - began) / (64 * rounds)
@@ -190,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--peers", metavar="PYTHON", required=True)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=640)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     found: dict[tuple[str, str], list[float]] = {

@@ -83,7 +83,7 @@ def test_from_training_data_to_rollback(vllm: Vllm, training_python: str, tmp_pa
             env={**os.environ, **keys},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         said[" ".join(words[:2])] = done.stdout
