@@ -158,6 +158,7 @@ def _restructured(text: str, start: int) -> Iterator[_Heading]:
             styles.append(style)
         begin = over_at if overlined else title_at
         yield _Heading(begin, at, styles.index(style) + 1, title.strip()[:_LONGEST_NAME])
+        window = [(at, ""), (at, "")]  # the row below one title is not the row above the next
 
 
 def _adorns(row: str, title: str) -> bool:

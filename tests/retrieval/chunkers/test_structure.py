@@ -25,6 +25,14 @@ def test_no_chunk_lies_over_a_heading(name: str) -> None:
     assert [chunk.headings for chunk in cut(name, text)] == [("A",), ("B",), ("B", "Title")]
 
 
+@pytest.mark.parametrize("name", ["structure", "recursive", "parent", "window", "code"])
+def test_a_row_below_one_title_is_not_above_the_next(name: str) -> None:
+    text = "=====\nFirst\n=====\nSecond\n=====\n\nSaid.\n"
+    assert texts(text, cut(name, text, markup="rst")) == [text.strip()]
+    (chunk,) = cut(name, text, markup="rst")
+    assert chunk.headings == ("First", "Second")
+
+
 def test_a_table_is_kept_whole_up_to_its_own_limit() -> None:
     chunks = cut("structure:tokens=40,table=300", PAGE)
     (table,) = [chunk for chunk in chunks if "| 5.90 |" in PAGE[chunk.start : chunk.end]]
