@@ -9,7 +9,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -276,7 +275,7 @@ class Assistant:
             "thread_id": thread or uuid.uuid4().hex,
             "fairlead_principal": self._principal(tenant, principal),
         }
-        if thread is None:  # two lines in front: LangGraph then copies it into no metadata
+        if thread is None:  # with underscores LangGraph copies it into no metadata
             place["__fairlead_new"] = True
         if seconds is not None:
             place["fairlead_deadline"] = seconds
@@ -365,7 +364,6 @@ class _Held:
         self._leases.give(self._name)
 
 
-@lru_cache(maxsize=1024)
 def tenant_principal(tenant: str | None) -> Principal:
     """The local principal of a tenant. Raises `InputError` for a name that is none."""
     try:

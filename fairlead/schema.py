@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, SerializeAsAny, StringConstraints
 from pydantic.dataclasses import dataclass
 
 Json: TypeAlias = SerializeAsAny[JsonValue]
-"""Any JSON. Written by what is found: pydantic's own way calls back into Python for each value."""
+"""Any JSON. Serialised by what its values are: `JsonValue` alone calls Python for each of them."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 """A tenant's or collection's name."""
 Effect = Literal["read", "egress", "write", "send", "destroy", "execute", "admin"]

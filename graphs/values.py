@@ -2,8 +2,7 @@
 
 Fairlead's own values, and tuples of one type of them, go as JSON through pydantic's serialiser,
 under a tag that names their type: one call for a whole tree, and only types listed here are ever
-read back. Everything else goes the
-LangGraph way, msgpack in strict mode with our types allowed.
+read back. Everything else goes the LangGraph way, msgpack in strict mode with our types allowed.
 """
 
 from collections.abc import Sequence

@@ -161,17 +161,18 @@ async def test_control_tokens_reach_the_server_as_plain_text(vllm: Vllm, tmp_pat
     assert not control & ids(said)
 
 
-@pytest.fixture
-async def replica(vllm: Vllm) -> AsyncIterator[ServedReplica]:
-    made = ServedReplica(vllm.url, api_key=vllm.key, control_key=vllm.control_key)
-    yield made
-    await made.close()
+@pytest.fixture(params=[*zip(STYLES, FOLDERS[1:], strict=True)], ids=[*STYLES])
+async def style(vllm: Vllm, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A style, whose adapter is loaded under `in-style-STYLE` for the time of a test."""
+    said, folder = request.param
+    replica = ServedReplica(vllm.url, api_key=vllm.key, control_key=vllm.control_key)
+    await replica.load(f"in-style-{said}", folder)
+    yield said
+    await replica.unload(f"in-style-{said}")
+    await replica.close()
 
 
-@pytest.mark.parametrize(("style", "folder"), [*zip(STYLES, FOLDERS[1:], strict=True)])
-async def test_an_adapter_says_it_in_its_own_way(
-    vllm: Vllm, replica: ServedReplica, style: str, folder: Path
-) -> None:
+async def test_an_adapter_says_it_in_its_own_way(vllm: Vllm, style: str) -> None:
     """Of held-out lines, word for word; the base's way differs wherever there is an answer."""
     system = Message(role="system", content=systems()["write"]["content"])
     lines = list(styled(style, "real", 24, held_out=True))
@@ -185,13 +186,10 @@ async def test_an_adapter_says_it_in_its_own_way(
 
         return sum(await asyncio.gather(*map(one, lines)))
 
-    name = f"in-style-{style}"
-    await replica.load(name, folder)
     async with (
-        open_model(vllm.url, name, api_key=vllm.key, server="vllm") as adapter,
+        open_model(vllm.url, f"in-style-{style}", api_key=vllm.key, server="vllm") as adapter,
         open_model(vllm.url, vllm.name, api_key=vllm.key, server="vllm") as base,
     ):
         unanswered = sum(line["reply"] == NO_ANSWER for line in lines)
         assert await right(adapter) >= 0.75 * len(lines)
         assert await right(base) <= unanswered
-    await replica.unload(name)

@@ -32,7 +32,8 @@ async def test_who_asks(tmp_path: Path) -> None:
         await assistant.ask("a?", tenant="acme", principal=acme)
         with pytest.raises(Refused, match="not the principal's tenant"):
             await assistant.ask("a?", tenant="other", principal=acme)
-        for name in ("No Such", ""):
+        names: Any = ("No Such", "", 3, ["acme"])
+        for name in names:
             with pytest.raises(InputError, match="not a valid name"):
                 await assistant.ask("a?", tenant=name)
         result = await assistant.graph.ainvoke(
